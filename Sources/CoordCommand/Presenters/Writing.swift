@@ -1,0 +1,21 @@
+import Glibc
+
+/// Blocking writes for what is printed once a run has ended.
+enum Writing {
+    /// - Returns: false when nobody reads any more.
+    static func write(_ bytes: [UInt8], to descriptor: Int32) -> Bool {
+        var start = 0
+        while start < bytes.count {
+            let count = bytes.withUnsafeBytes { Glibc.write(descriptor, $0.baseAddress! + start, bytes.count - start) }
+            if count >= 0 {
+                start += count
+            } else if errno == EAGAIN {
+                var item = pollfd(fd: descriptor, events: Int16(POLLOUT), revents: 0)
+                _ = poll(&item, 1, -1)
+            } else if errno != EINTR {
+                return false
+            }
+        }
+        return true
+    }
+}

@@ -1,0 +1,85 @@
+// How a link loses nothing and repeats nothing. Each direction numbers its messages from 1; the receiver takes them in
+// order and says, in every message of its own, how far it has come; the sender keeps what is not acknowledged. After a
+// reconnect both sides say what they have (hello, hello_reply) and the rest is sent again. Pure values: no IO, no clock.
+
+import DequeModule
+
+/// The sending half of one direction of a link.
+public struct LinkOutbox<Message: Sendable>: Sendable {
+    private var kept: Deque<Message> = []
+    private var firstNumber: UInt64 = 1
+    private var unsentOffset = 0
+
+    /// An empty outbox; the first message gets number 1.
+    public init() {}
+
+    /// Messages that the peer has not acknowledged.
+    public var count: Int { kept.count }
+    /// True when ``LinkLimit/unacknowledged`` messages are kept: the peer counts as gone.
+    public var isFull: Bool { kept.count >= LinkLimit.unacknowledged }
+
+    /// Queues a message behind the others.
+    public mutating func append(_ message: Message) { kept.append(message) }
+
+    /// The first message that was not handed to the transport yet, with its number.
+    public var nextUnsent: (number: UInt64, message: Message)? {
+        guard unsentOffset < kept.count else { return nil }
+        return (firstNumber + UInt64(unsentOffset), kept[unsentOffset])
+    }
+
+    /// The transport took ``nextUnsent``.
+    public mutating func markSent() {
+        precondition(unsentOffset < kept.count, "nothing is unsent")
+        unsentOffset += 1
+    }
+
+    /// The peer has everything up to `number`. Numbers that were never sent are ignored: a hostile peer gains nothing.
+    public mutating func acknowledge(upTo number: UInt64) {
+        while firstNumber <= number, unsentOffset > 0, !kept.isEmpty {
+            kept.removeFirst()
+            firstNumber += 1
+            unsentOffset -= 1
+        }
+    }
+
+    /// After a reconnect: the peer has everything up to `number`; the rest is to be sent again.
+    public mutating func rewind(peerHas number: UInt64) {
+        unsentOffset = kept.count
+        acknowledge(upTo: number)
+        unsentOffset = 0
+    }
+
+    /// For a new coordinator of the same run: what is kept is numbered anew from 1, and unsent.
+    public mutating func renumber() {
+        firstNumber = 1
+        unsentOffset = 0
+    }
+}
+
+/// The receiving half of one direction of a link.
+public struct LinkInbox: Sendable, Equatable {
+    /// What to do with a message of some number.
+    public enum Verdict: Sendable, Equatable {
+        /// The next one: take it.
+        case deliver
+        /// Seen already: drop it.
+        case duplicate
+        /// One before it is missing: drop it, and ask for the rest by a new hello.
+        case gap
+    }
+
+    /// The highest number received in order; 0 at first.
+    public private(set) var received: UInt64 = 0
+
+    /// Nothing received yet.
+    public init() {}
+
+    /// Judges a message and, when it is to be delivered, counts it.
+    public mutating func accept(_ number: UInt64) -> Verdict {
+        if number == received &+ 1 {
+            received = number
+            return .deliver
+        }
+        return number <= received ? .duplicate : .gap
+    }
+}
