@@ -4,27 +4,33 @@ import WireProtocol
 
 // Logging in as ssh(1) does: first the ssh-agent's keys that belong to the identity files, then its others (unless
 // only those identities may be offered), then the files themselves. No key is tried twice, and none again after a
-// refusal: servers shut an address out for that.
+// refusal: servers shut an address out for that. Last comes the method "none", which tells what the server takes.
 
 extension WorkerBody {
     /// Logs in, or throws why the host refused.
     func logIn(_ session: SSHSession, until deadline: WorkerInstant) throws(WorkerEnd) {
         enter(.authenticate)
-        let methods = try ask(session, until: deadline) { () throws(SSHError) in
-            try session.authenticationMethods(user: endpoint.user)
-        }
-        if methods.isEmpty { return }
-        let user = SSHText.line(Array(endpoint.user.utf8))
-        let offered = methods.joined(separator: ",")
-        guard methods.contains("publickey") else {
-            throw end(.refused, "\(host) takes \(offered) of \(user), and only public keys can be offered")
-        }
         var attempt = LoginAttempt()
         attempt.readFiles(endpoint)
         try logInWithAgent(session, &attempt, until: deadline)
         if !session.isAuthenticated { try logInWithFiles(session, &attempt, until: deadline) }
         if session.isAuthenticated { return }
-        throw end(.refused, "\(host) refused \(user): \(attempt.summary); it takes \(offered)")
+        // Asked last: sshd answers the method "none" late on purpose, and most hosts take the first key.
+        let answer = try outcome(session, until: deadline, agent: nil) { () throws(SSHError) in
+            try session.authenticationMethods(user: endpoint.user)
+        }
+        switch answer {
+        case .success([]): return
+        case .success(let methods):
+            let user = SSHText.line(Array(endpoint.user.utf8))
+            throw end(
+                .refused,
+                "\(host) refused \(user): \(attempt.summary); it takes \(methods.joined(separator: ","))"
+            )
+        case .failure(let error):
+            try throwIfLost(error, session, attempt)
+            throw end(.unreachable, "\(host): \(error)")
+        }
     }
 
     // MARK: The ssh-agent
@@ -105,18 +111,7 @@ extension WorkerBody {
 
     // MARK: Waiting for answers
 
-    /// The answer of a call that never blocks; an error of this session ends the work.
-    private func ask<Value>(
-        _ session: SSHSession,
-        until deadline: WorkerInstant,
-        _ call: () throws(SSHError) -> SSHProgress<Value>
-    ) throws(WorkerEnd) -> Value {
-        switch try outcome(session, until: deadline, agent: nil, call) {
-        case .success(let value): return value
-        case .failure(let error): throw end(.unreachable, "\(host): \(error)")
-        }
-    }
-
+    /// The answer of a call that never blocks.
     private func outcome<Value>(
         _ session: SSHSession,
         until deadline: WorkerInstant,

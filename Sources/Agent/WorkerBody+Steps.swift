@@ -95,7 +95,7 @@ extension WorkerBody {
                 if channel.isAtEnd { return end }
                 let deadline = graceDeadline ?? clock.now().advanced(byMilliseconds: WorkerBody.graceMilliseconds)
                 graceDeadline = deadline
-                if clock.now() >= deadline, hadRoom, !moved {
+                if clock.now() >= deadline, hadRoom {
                     tally.outputOpen = true
                     return end
                 }

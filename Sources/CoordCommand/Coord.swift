@@ -2,6 +2,7 @@ import ArgumentParser
 import Coordinator
 import Foundation
 import Glibc
+import Logging
 
 /// The program.
 @main
@@ -21,6 +22,7 @@ struct Coord: ParsableCommand {
     static func main() {
         // A reader that is gone must not end a run: `| head`.
         signal(SIGPIPE, SIG_IGN)
+        LoggingSystem.bootstrap { label in StreamLogHandler.standardError(label: label) }
         let words = Array(CommandLine.arguments.dropFirst())
         if words == ["help", "exit-codes"] {
             print(ExitCodes.text)

@@ -72,8 +72,8 @@ public struct ConnectionOptions: Sendable, Equatable {
             let near = nearest(String(written), among: optionNames)
             throw CoordinatorError(
                 .usage,
-                "-o \(Printable.line(text, limit: 100)): this version does not know the option"
-                    + (near.map { "; did you mean \($0)?" } ?? "") + " It knows " + optionNames.joined(separator: ", "))
+                "-o \(Printable.line(text, limit: 100)): this version does not carry this option out; "
+                    + (near.map { "did you mean \($0)? " } ?? "") + "it knows " + optionNames.joined(separator: ", "))
         }
         guard !rest.isEmpty else { throw CoordinatorError(.usage, "-o \(name) has no value; write -o \(name)=VALUE") }
         return (name, String(rest))

@@ -1,4 +1,4 @@
-import Glibc
+import SystemPackage
 
 /// What keeps a run from starting or going on.
 public struct CoordinatorError: Error, Sendable, CustomStringConvertible {
@@ -28,7 +28,7 @@ public struct CoordinatorError: Error, Sendable, CustomStringConvertible {
     }
 
     init(_ code: Code, _ operation: String, errno: Int32) {
-        self.init(code, "\(operation): \(String(cString: strerror(errno)))")
+        self.init(code, "\(operation): \(Errno(rawValue: errno))")
     }
 
     public var description: String { message }

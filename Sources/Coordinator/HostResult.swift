@@ -1,3 +1,4 @@
+import HostSets
 import Scheduling
 import WireProtocol
 
@@ -23,6 +24,8 @@ public struct HostResult: Sendable, Equatable {
     public var entry: Int
     /// As written by the user.
     public var host: String
+    /// Its name without user and port.
+    public var address: String
     /// The task's name.
     public var task: String
     /// Which agent had it; nil when it never left the queue.
@@ -47,9 +50,10 @@ public struct HostResult: Sendable, Equatable {
     public var possiblyRunning = false
 
     /// A result without details.
-    public init(entry: Int, host: String, task: String, agent: String?, outcome: Outcome) {
+    public init(entry: Int, host: HostAddress, task: String, agent: String?, outcome: Outcome) {
         self.entry = entry
-        self.host = host
+        self.host = host.text
+        address = host.name
         self.task = task
         self.agent = agent
         self.outcome = outcome

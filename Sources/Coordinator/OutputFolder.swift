@@ -1,5 +1,5 @@
 import Foundation
-import Glibc
+import SystemPackage
 
 /// `--outdir`: each host's two streams in files of their own, whole and byte for byte.
 ///
@@ -51,19 +51,14 @@ struct OutputFolder: Sendable {
     private func append(
         _ bytes: [UInt8], to folder: String, _ stream: HostStream, truncates: Bool
     ) throws(CoordinatorError) {
-        let path = folder + (stream == .stdout ? "/stdout" : "/stderr")
-        let flags = O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW | (truncates ? O_TRUNC : 0)
-        let file = open(path, flags, 0o600)
-        guard file >= 0 else { throw CoordinatorError(.journal, "open \(path)", errno: errno) }
-        defer { close(file) }
-        var start = 0
-        while start < bytes.count {
-            let count = bytes.withUnsafeBytes { Glibc.write(file, $0.baseAddress! + start, bytes.count - start) }
-            if count < 0 {
-                if errno == EINTR { continue }
-                throw CoordinatorError(.journal, "write \(path)", errno: errno)
-            }
-            start += count
+        let path = FilePath(folder).appending(stream == .stdout ? "stdout" : "stderr")
+        var options: FileDescriptor.OpenOptions = [.create, .append, .closeOnExec, .noFollow]
+        if truncates { options.insert(.truncate) }
+        do {
+            let file = try FileDescriptor.open(path, .writeOnly, options: options, permissions: .ownerReadWrite)
+            try file.closeAfter { _ = try file.writeAll(bytes) }
+        } catch {
+            throw CoordinatorError(.journal, "write \(path): \(error)")
         }
     }
 }

@@ -95,6 +95,9 @@ extension RunEngine {
         }
         agents[id.index].isOpen = true
         agents[id.index].openBy = nil
+        configuration.logger.debug(
+            "the run is open on an agent",
+            metadata: ["agent": "\(agents[id.index].name)", "slots": "\(agents[id.index].slots)"])
         if runStart.nanoseconds > 0 { try announce(id) }
     }
 
@@ -209,7 +212,15 @@ extension RunEngine {
             process.kill()
             departing.append(process)
         }
-        agents[id.index].connection?.socket.close()
+        if let connection = agents[id.index].connection {
+            configuration.logger.info(
+                "an agent is let go",
+                metadata: [
+                    "agent": "\(agents[id.index].name)", "incarnation": "\(connection.incarnation)",
+                    "refused messages": "\(connection.refusedCount)",
+                ])
+            connection.socket.close()
+        }
         agents[id.index].connection = nil
         agents[id.index].process = nil
         agents[id.index].isOpen = false

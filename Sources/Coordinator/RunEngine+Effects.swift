@@ -84,7 +84,7 @@ extension RunEngine {
     private func record(_ entry: EntryID, _ outcome: Outcome, _ cause: Scheduler.FinishCause, _ lease: Lease?) {
         let planned = plan.entries[entry.index]
         var result = HostResult(
-            entry: entry.index, host: planned.host.text, task: plan.tasks[planned.task].name,
+            entry: entry.index, host: planned.host, task: plan.tasks[planned.task].name,
             agent: lease.map { agents[$0.agent.index].name }, outcome: outcome)
         switch cause {
         case .reported:
@@ -131,7 +131,7 @@ extension RunEngine {
     func lostResult(of index: Int) -> HostResult {
         let planned = plan.entries[index]
         var result = HostResult(
-            entry: index, host: planned.host.text, task: plan.tasks[planned.task].name, agent: nil, outcome: .lost)
+            entry: index, host: planned.host, task: plan.tasks[planned.task].name, agent: nil, outcome: .lost)
         result.message = "the coordinator lost sight of it; this is a mistake of coord's"
         return result
     }

@@ -9,6 +9,7 @@
 
 import Foundation
 import Glibc
+import Logging
 import Scheduling
 import WireProtocol
 import ZeroMQ
@@ -33,6 +34,8 @@ public final class RunEngine {
         public var policy = SchedulingPlan.Policy()
         /// Readable for each Ctrl-C: one byte.
         public var interruptDescriptor: Int32?
+        /// Told what goes on inside, for people who look for a fault; what users should know goes to the presenter.
+        public var logger = Logger(label: "coord")
 
         /// The defaults around a program and a number of agents.
         public init(agentProgram: String, agentCount: Int) {
@@ -116,15 +119,18 @@ public final class RunEngine {
     /// - Throws: ``CoordinatorError`` when an agent can't be opened: nothing has connected to a host then.
     public func run() throws(CoordinatorError) -> RunReport {
         do {
+            configuration.logger.debug(
+                "the journal is open", metadata: ["run": "\(journal.runID)", "path": "\(journal.path)"])
             try openAgents()
             show(presenter.runStarted(description))
             runStart = BootClock.now
-            try handle(.started)
             for index in agents.indices { try announce(AgentID(index)) }
+            try handle(.started)
             for _ in 0..<interruptCount { try handle(.interrupted) }
             while !hasFinished { try turn(upTo: nil) }
             runEnd = BootClock.now
             try close()
+            configuration.logger.debug("the run is closed", metadata: ["run": "\(journal.runID)"])
         } catch let error as CoordinatorError {
             abandonEverything()
             throw error
@@ -146,6 +152,8 @@ public final class RunEngine {
 
     /// One turn: waits for something to happen, at most until `limit`, and deals with it.
     func turn(upTo limit: Instant?) throws {
+        try sendCredit()
+        for agent in agents { try agent.connection?.flush() }
         var members: [ZeroMQPoller.Member] = [
             .readable(recorder.descriptor), .readable(stdoutPrinter.descriptor), .readable(stderrPrinter.descriptor),
         ]
@@ -162,8 +170,6 @@ public final class RunEngine {
         try takeCompletions()
         if let interrupts { try takeInterrupts(from: interrupts) }
         try fireTimers()
-        try sendCredit()
-        for agent in agents { try agent.connection?.flush() }
         departing.removeAll { $0.isGone }
     }
 

@@ -90,19 +90,16 @@ private func readFile(_ path: String) throws(SSHError) -> [UInt8] {
     let fd = Glibc.open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
     guard fd >= 0 else { throw SSHError(.unusableKey, operation, errorText(errno)) }
     defer { Glibc.close(fd) }
-    var bytes = [UInt8](repeating: 0, count: SSHPrivateKeyFile.sizeLimit + 1)
-    var count = 0
-    while count < bytes.count {
-        let got = bytes.withUnsafeMutableBytes { Glibc.read(fd, $0.baseAddress! + count, $0.count - count) }
-        if got == 0 { break }
-        if got < 0 {
+    var bytes: [UInt8] = []
+    var buffer = [UInt8](repeating: 0, count: 4096)
+    while bytes.count <= SSHPrivateKeyFile.sizeLimit {
+        let count = Glibc.read(fd, &buffer, buffer.count)
+        if count == 0 { return bytes }
+        if count < 0 {
             if errno == EINTR { continue }
             throw SSHError(.unusableKey, operation, errorText(errno))
         }
-        count += got
+        bytes.append(contentsOf: buffer[..<count])
     }
-    guard count <= SSHPrivateKeyFile.sizeLimit else {
-        throw SSHError(.unusableKey, operation, "longer than 64 KiB, no key file")
-    }
-    return Array(bytes[..<count])
+    throw SSHError(.unusableKey, operation, "longer than 64 KiB, no key file")
 }

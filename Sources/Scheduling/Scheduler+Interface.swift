@@ -1,7 +1,7 @@
 extension Scheduler {
     /// Something that has happened. Every message of an agent also counts as ``agentHeard(_:_:)``.
     public enum Event: Equatable, Sendable {
-        /// The run begins. The first event, once.
+        /// The run begins, once. Only `agentOpened` may come before it.
         case started
         /// An agent is ready for leases: this process of it, with so many slots at most.
         case agentOpened(AgentID, Incarnation, slots: Int)

@@ -34,6 +34,7 @@ public struct Scheduler: Sendable {
     private var interruptCount = 0
     private var heartbeatDue = Instant(nanoseconds: 0)
     private var now = Instant(nanoseconds: 0)
+    private var hasStarted = false
     /// For each reach class: since when something is queued that no open agent reaches.
     private var unreachableSince: [Instant?]
 
@@ -143,6 +144,7 @@ public struct Scheduler: Sendable {
     // MARK: Beginning, phases, end
 
     private mutating func start(_ effects: inout [Effect]) {
+        hasStarted = true
         for index in agents.indices { agents[index].lastHeard = now }
         setHeartbeat(&effects)
         if !plan.phases.isEmpty { beginPhase(0, &effects) }
@@ -159,6 +161,8 @@ public struct Scheduler: Sendable {
 
     /// After every event: the next phase when this one is done, the end when all are, and leases for free slots.
     private mutating func advance(_ effects: inout [Effect]) {
+        // Agents may open first, so that the first wave is spread over all of them.
+        guard hasStarted else { return }
         repeat {
             while status == .running, unfinishedInPhase == 0, currentPhase + 1 < plan.phases.count {
                 if failuresInPhase > 0, !plan.phases[currentPhase].continuesAfterFailure {

@@ -133,6 +133,18 @@ import WireProtocol
         try WorkerTestServer.run("/bin/sh", "-c", "kill $(echo '\(try server.processes(of: job))' | tr -dc '0-9\\n')")
     }
 
+    @Test func backgroundFloodDoesNotHoldTheStep() throws {
+        let server = try WorkerTestServer()
+        let job = try server.job("yes & exit 4")
+        let worker = try WorkerRun(job)
+        try worker.grant()
+        let result = try worker.result()
+        #expect(result.outcome == .failed)
+        #expect(result.exitStatus == 4)
+        #expect(result.outputOpen)
+        #expect((1.9..<15).contains(result.seconds.run), "\(result.seconds.run)")
+    }
+
     @Test func unreadAgentSocketHoldsTheHostBack() throws {
         let server = try WorkerTestServer()
         var job = try server.job("head -c 20000000 /dev/zero; echo end >&2")

@@ -73,15 +73,18 @@ final class SSHClient {
             let mayWrite = !afterOutput || run.counts[.standardOutput] != 0
             if mayWrite, !rest.isEmpty, case .done(let count) = try channel.write(rest) { rest = rest.dropFirst(count) }
             if rest.isEmpty, !isInputEnded, case .done = try channel.sendEndOfFile() { isInputEnded = true }
-            var received: UInt64
-            repeat {
-                received = session.receivedByteCount
+            var moved = true
+            while moved {
+                let received = session.receivedByteCount
+                var count = 0
                 for stream in SSHChannel.Stream.allCases {
-                    guard case .done(let count) = try channel.read(stream, into: buffer) else { continue }
-                    run.counts[stream]! += count
-                    if keep { run.output[stream]! += buffer[..<count] }
+                    guard case .done(let got) = try channel.read(stream, into: buffer) else { continue }
+                    count += got
+                    run.counts[stream]! += got
+                    if keep { run.output[stream]! += buffer[..<got] }
                 }
-            } while session.receivedByteCount != received || (run.counts != counts)
+                moved = count > 0 || session.receivedByteCount != received
+            }
             run.isLost = session.connectionLoss != nil
             return channel.isClosedByServer || run.isLost ? .done(()) : .wouldBlock
         }

@@ -4,6 +4,7 @@ import Coordinator
 import Foundation
 import Glibc
 import HostSets
+import Logging
 
 /// `coord run`.
 struct RunCommand: ParsableCommand {
@@ -108,6 +109,7 @@ struct RunCommand: ParsableCommand {
             agentProgram: try AgentProgram.find(), agentCount: prepared.plan.agentCount)
         configuration.outputFolder = outdir.map(ConnectionOptions.absolute)
         configuration.interruptDescriptor = interrupts
+        configuration.logger.logLevel = verbosity == .verbose ? .debug : .warning
         let presenter = output.presenter(plan: prepared.plan, verbosity: verbosity)
         let engine = try RunEngine(
             plan: prepared.plan, resolver: prepared.resolver, configuration: configuration, presenter: presenter)

@@ -40,7 +40,12 @@ enum Summary {
         if result.outputOpen { details.append("a background process still holds its output") }
         if result.outputIncomplete { details.append("its output may be incomplete") }
         let outcome = words(result.outcome) + (details.isEmpty ? "" : " (\(details.joined(separator: ", ")))")
-        return "\(result.host): \(outcome)" + (result.message.map { ": \($0)" } ?? "")
+        guard var message = result.message else { return "\(result.host): \(outcome)" }
+        // Messages name the host, as all do; here it stands in front already.
+        for name in [result.host, result.address] where message.hasPrefix("\(name): ") {
+            message.removeFirst(name.count + 2)
+        }
+        return "\(result.host): \(outcome)" + (details.contains(message) ? "" : ": \(message)")
     }
 
     /// As people say it.
