@@ -102,13 +102,24 @@ let package = Package(
         .testTarget(name: "ZeroMQTests", dependencies: ["ZeroMQ"], swiftSettings: strict),
         .testTarget(name: "AgentTests", dependencies: ["Agent", "WireProtocol"], swiftSettings: strict),
         .testTarget(
+            name: "CoordCommandTests",
+            dependencies: [
+                "CoordCommand",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ],
+            swiftSettings: strict
+        ),
+        .testTarget(
             name: "SimulationTests",
             dependencies: ["Scheduling", "Agent", "ForkPool", "WireProtocol"],
             swiftSettings: strict
         ),
         .testTarget(
             name: "CoordinatorTests",
-            dependencies: ["Coordinator", "Coordfile", "HostSets", "Scheduling", "WireProtocol"],
+            dependencies: [
+                "Coordinator", "Coordfile", "HostSets", "Scheduling", "WireProtocol",
+                .product(name: "GRDB", package: "GRDB.swift"),
+            ],
             swiftSettings: strict
         ),
     ]

@@ -24,7 +24,7 @@ enum LocalAgent {
                     if null >= 0 { dup2(null, STDIN_FILENO) }
                     if null > familyDescriptor { close(null) }
                     do {
-                        try SSHLibrary.warmUp()
+                        try Worker.warmUp()
                     } catch {
                         // Every worker then pays for the start of OpenSSL itself; nothing else changes.
                         AgentLog.write("\(name): the pool stays cold: \(error)")

@@ -17,7 +17,7 @@ extension WorkerBody {
         do throws(SSHError) {
             let channel = try soon(session, deadline) { () throws(SSHError) in try session.openChannel() }
             guard let channel else { return "the host gave no answer" }
-            let command = WorkerCommand(helper: endingScript)
+            let command = WorkerCommand(unmarked: endingScript)
             guard try soon(session, deadline, { () throws(SSHError) in try channel.exec(command.line) }) != nil else {
                 return "the host gave no answer"
             }

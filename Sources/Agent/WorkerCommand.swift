@@ -49,7 +49,7 @@ struct WorkerCommand {
     }
 
     /// A command that is not part of the task and carries no marker.
-    init(helper script: String) {
+    init(unmarked script: String) {
         line = Array(("exec /bin/sh -c " + WorkerCommand.inline(script)).utf8)
         input = []
     }

@@ -1,7 +1,7 @@
 /// Bytes of hosts, made harmless for terminals and logs.
 ///
 /// What moves a cursor, changes colours, or reorders text (ECMA-48 controls, Unicode bidi controls) is shown as an
-/// escape; bytes that are not UTF-8 as `\xNN`. Nothing is dropped, so two different outputs never look the same.
+/// escape; bytes that are not UTF-8 as `\xNN`. Nothing is dropped. Harmless text, backslashes among it, stays as it is.
 public enum Printable {
     /// Appends `bytes` to `text` in their harmless form. Tabs stay; a newline is shown as `\n`.
     public static func append(_ bytes: some Sequence<UInt8>, to text: inout [UInt8]) {
@@ -39,9 +39,7 @@ public enum Printable {
                 return
             }
             switch byte {
-            case 0x20...0x7e, 0x09:
-                if byte == UInt8(ascii: "\\") { text.append(byte) }
-                text.append(byte)
+            case 0x20...0x7e, 0x09: text.append(byte)
             case 0xc2...0xdf: begin(byte, 1, 0x80...0xbf)
             case 0xe0: begin(byte, 2, 0xa0...0xbf)
             case 0xed: begin(byte, 2, 0x80...0x9f)

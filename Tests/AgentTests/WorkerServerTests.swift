@@ -17,7 +17,13 @@ final class WorkerTestServer {
     private let pid: pid_t
 
     var userKey: String { "\(folder)/user" }
-    var log: String { (try? WorkerTestServer.read("\(folder)/log")) ?? "" }
+    var log: String {
+        do {
+            return try WorkerTestServer.read("\(folder)/log")
+        } catch {
+            return "no log: \(error)"
+        }
+    }
 
     init(hostKeyTypes: [String] = ["ed25519"], options: String = "") throws {
         var template = Array("/tmp/coord-test-XXXXXX".utf8CString)

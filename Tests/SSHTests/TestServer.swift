@@ -1,4 +1,5 @@
 import Glibc
+import Testing
 
 // A real sshd on a free port of loopback, with its own keys, in its own folder; gone with the object. It logs in the
 // user who runs the tests.
@@ -19,7 +20,11 @@ final class TestFolder {
     }
 
     deinit {
-        _ = try? run("/bin/rm", "-rf", path)
+        do {
+            try run("/bin/rm", "-rf", path)
+        } catch {
+            Issue.record(error)
+        }
     }
 
     func write(_ name: String, _ text: String) throws -> String {
@@ -117,7 +122,13 @@ final class TestServer {
     private let pid: pid_t
 
     var hostKeyFile: String { "\(folder.path)/host_ed25519.pub" }
-    var log: String { (try? readText("\(folder.path)/log")) ?? "" }
+    var log: String {
+        do {
+            return try readText("\(folder.path)/log")
+        } catch {
+            return "no log: \(error)"
+        }
+    }
 
     init(hostKeyTypes: [String] = ["ed25519"], options: String = "") throws {
         folder = try TestFolder()
