@@ -40,7 +40,8 @@ enum AgentArguments: Equatable {
         guard let name else { throw AgentUsageError(message: "--name NAME is missing") }
         guard socketPath.utf8.count <= socketPathLimit else {
             throw AgentUsageError(
-                message: "the socket's path has \(socketPath.utf8.count) bytes, at most \(socketPathLimit) fit")
+                message: "the socket's path has \(socketPath.utf8.count) bytes, at most \(socketPathLimit) fit"
+            )
         }
         return .local(name: name, socketPath: socketPath)
     }

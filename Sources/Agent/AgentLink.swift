@@ -103,7 +103,8 @@ final class AgentLink {
         } else {
             AgentLog.write(
                 "refused a hello of run '\(message.runID)', protocol version \(hello.protocolVersion), "
-                    + "epoch \(message.epoch); this is version \(ProtocolVersion.current), run '\(runID)', epoch \(epoch)")
+                    + "epoch \(message.epoch); this is version \(ProtocolVersion.current), run '\(runID)', epoch \(epoch)"
+            )
         }
         let reply = WireHelloReply.with {
             $0.protocolVersion = ProtocolVersion.current
@@ -132,7 +133,10 @@ final class AgentLink {
 
     @discardableResult
     private func transmit(
-        _ body: WireFromAgent.OneOf_Body, number: UInt64, payload: [UInt8]?, to receiver: [UInt8]? = nil
+        _ body: WireFromAgent.OneOf_Body,
+        number: UInt64,
+        payload: [UInt8]?,
+        to receiver: [UInt8]? = nil
     ) -> Bool {
         guard let receiver = receiver ?? peer else { return false }
         let message = WireFromAgent.with {

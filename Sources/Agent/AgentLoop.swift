@@ -102,7 +102,9 @@ final class AgentLoop {
             openRun = run
             silenceLimit = .milliseconds(Int64(clamping: run.silenceMilliseconds))
             machine = AgentMachine(
-                poolSize: Int(run.poolSize), grantAge: .milliseconds(Int64(clamping: run.grantAgeMilliseconds)))
+                poolSize: Int(run.poolSize),
+                grantAge: .milliseconds(Int64(clamping: run.grantAgeMilliseconds))
+            )
         }
         link.send(.runOpened(.with { $0.problems = problems }))
     }
@@ -122,7 +124,9 @@ final class AgentLoop {
                     poolSize: Int(task.poolSize),
                     connectLimit: .milliseconds(Int64(clamping: host.endpoint.connectTimeoutMilliseconds)),
                     taskLimit: task.timeoutMilliseconds == 0
-                        ? nil : .milliseconds(Int64(clamping: task.timeoutMilliseconds))))
+                        ? nil : .milliseconds(Int64(clamping: task.timeoutMilliseconds))
+                )
+            )
         }
         if ending == nil { decide(.leased(taken)) }
     }
@@ -264,7 +268,9 @@ final class AgentLoop {
                     .with {
                         $0.entry = key.entry
                         $0.attempt = key.attempt
-                    }))
+                    }
+                )
+            )
         case .reportResult(let key, let worker): finish(key, pipes[worker]?.result ?? WireResult())
         case .reportLoss(let key, let loss):
             finish(
@@ -275,7 +281,8 @@ final class AgentLoop {
                     $0.message = loss.message
                     $0.possiblyRunning = loss.possiblyRunning
                     $0.outputIncomplete = loss.possiblyRunning
-                })
+                }
+            )
         case .returnLease(let key, let reason, let isSetback):
             leases[key] = nil
             link.send(
@@ -285,7 +292,9 @@ final class AgentLoop {
                         $0.attempt = key.attempt
                         $0.reason = reason
                         $0.setback = isSetback
-                    }))
+                    }
+                )
+            )
         case .release(let worker):
             guard let pipe = pipes.removeValue(forKey: worker) else { return }
             unwatchClosing(pipe)
@@ -307,7 +316,9 @@ final class AgentLoop {
                     $0.entry = key.entry
                     $0.attempt = key.attempt
                     $0.result = result
-                }))
+                }
+            )
+        )
     }
 
     private func spawn(_ worker: WorkerID, _ key: AgentMachine.EntryKey) {
@@ -322,7 +333,11 @@ final class AgentLoop {
         let flags = fcntl(pair[0], F_GETFL)
         _ = fcntl(pair[0], F_SETFL, flags | O_NONBLOCK)
         let pipe = WorkerPipe(
-            worker: worker, key: key, descriptor: pair[0], credit: Int(clamping: openRun.creditWindow))
+            worker: worker,
+            key: key,
+            descriptor: pair[0],
+            credit: Int(clamping: openRun.creditWindow)
+        )
         do {
             let job: [UInt8] = try WireWorkerJob.with {
                 $0.runID = link.runID
@@ -389,7 +404,11 @@ final class AgentLoop {
         case .poolGone:
             var alive: [Int32] = []
             for pid in pipes.values.compactMap(\.pid) {
-                if isOver { ForkPool.killOrphan(pid: pid) } else if ForkPool.orphanIsAlive(pid: pid) { alive.append(pid) }
+                if isOver {
+                    ForkPool.killOrphan(pid: pid)
+                } else if ForkPool.orphanIsAlive(pid: pid) {
+                    alive.append(pid)
+                }
             }
             return alive.isEmpty ? 1 : nil
         }

@@ -195,7 +195,10 @@ struct AgentMachine {
     }
 
     private mutating func report(
-        _ worker: WorkerID, returning reason: String? = nil, at now: Duration, _ effects: inout [Effect]
+        _ worker: WorkerID,
+        returning reason: String? = nil,
+        at now: Duration,
+        _ effects: inout [Effect]
     ) {
         guard let state = active[worker], !state.hasReported else { return }
         active[worker]?.hasReported = true
@@ -259,7 +262,9 @@ struct AgentMachine {
             effects.append(
                 .reportLoss(
                     key,
-                    Loss(outcome: outcome, stage: state.stage, message: message, possiblyRunning: possiblyRunning)))
+                    Loss(outcome: outcome, stage: state.stage, message: message, possiblyRunning: possiblyRunning)
+                )
+            )
         }
         if state.isGranted {
             if state.isStopping {

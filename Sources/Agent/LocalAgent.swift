@@ -30,7 +30,8 @@ enum LocalAgent {
                         AgentLog.write("\(name): the pool stays cold: \(error)")
                     }
                 },
-                worker: { socket in Worker.run(on: socket) })
+                worker: { socket in Worker.run(on: socket) }
+            )
             ForkPool.adoptOrphans()
             ProcessTitle.set(["coord-agent:", name])
             let termination = try SignalDescriptor.terminate()
@@ -39,7 +40,11 @@ enum LocalAgent {
             defer { lock.release() }
             let context = try ZeroMQContext()
             let socket = try ZeroMQSocket(
-                .router, context: context, messageLimit: LinkLimit.frame, queueLimit: LinkLimit.unacknowledged)
+                .router,
+                context: context,
+                messageLimit: LinkLimit.frame,
+                queueLimit: LinkLimit.unacknowledged
+            )
             umask(0o077)
             try socket.bind("ipc://\(socketPath)")
             let link = AgentLink(socket: socket, poolLimit: limit, now: BootClock.now)

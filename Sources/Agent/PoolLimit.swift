@@ -20,11 +20,16 @@ struct PoolLimit: Equatable {
         if getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0 {
             let descriptors = Int(clamping: limit.rlim_cur)
             limits.append(
-                PoolLimit(count: descriptors - reservedDescriptors, reason: "\(descriptors) file descriptors (ulimit -n)"))
+                PoolLimit(
+                    count: descriptors - reservedDescriptors,
+                    reason: "\(descriptors) file descriptors (ulimit -n)"
+                )
+            )
         }
         if getrlimit(__rlimit_resource_t(__RLIMIT_NPROC.rawValue), &limit) == 0, limit.rlim_cur != rlim_t.max {
             limits.append(
-                PoolLimit(count: Int(clamping: limit.rlim_cur) / 2, reason: "\(limit.rlim_cur) processes (ulimit -u)"))
+                PoolLimit(count: Int(clamping: limit.rlim_cur) / 2, reason: "\(limit.rlim_cur) processes (ulimit -u)")
+            )
         }
         if let threads = number(in: "/proc/sys/kernel/threads-max") {
             limits.append(PoolLimit(count: threads / 2, reason: "\(threads) threads (kernel.threads-max)"))
@@ -37,7 +42,8 @@ struct PoolLimit: Equatable {
         }
         if let available = number(in: "/proc/meminfo", after: "MemAvailable:") {
             limits.append(
-                PoolLimit(count: available * 1024 / workerMemory, reason: "\(available / 1024) MiB of memory available"))
+                PoolLimit(count: available * 1024 / workerMemory, reason: "\(available / 1024) MiB of memory available")
+            )
         }
         var lowest = limits.min { $0.count < $1.count } ?? PoolLimit(count: 1024, reason: "no limit known")
         lowest.count = max(1, lowest.count)

@@ -50,7 +50,9 @@ final class WorkerPipe {
     func flush() {
         guard !isClosed else { return }
         while !unwritten.isEmpty {
-            let count = unwritten.withUnsafeBytes { Glibc.send(descriptor, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL)) }
+            let count = unwritten.withUnsafeBytes {
+                Glibc.send(descriptor, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL))
+            }
             if count < 0 {
                 if errno == EINTR { continue }
                 if errno != EAGAIN { unwritten.removeAll() }

@@ -17,6 +17,7 @@ enum AgentProgram {
             return "\(place)/\(name)"
         }
         throw UsageError(
-            message: "\(name) is neither beside coord (\(places.first ?? "?")) nor on PATH; build both: swift build")
+            message: "\(name) is neither beside coord (\(places.first ?? "?")) nor on PATH; build both: swift build"
+        )
     }
 }

@@ -16,7 +16,8 @@ struct Coord: ParsableCommand {
             coord help exit-codes                what the exit status means
             """,
         version: "coord 0.1.0",
-        subcommands: [RunCommand.self, ListCommand.self, HostsCommand.self, SandboxCommand.self])
+        subcommands: [RunCommand.self, ListCommand.self, HostsCommand.self, SandboxCommand.self]
+    )
 
     /// Parses, runs, and maps every error to the statuses of `coord help exit-codes`.
     static func main() {

@@ -73,7 +73,8 @@ public struct ConnectionOptions: Sendable, Equatable {
             throw CoordinatorError(
                 .usage,
                 "-o \(Printable.line(text, limit: 100)): this version does not carry this option out; "
-                    + (near.map { "did you mean \($0)? " } ?? "") + "it knows " + optionNames.joined(separator: ", "))
+                    + (near.map { "did you mean \($0)? " } ?? "") + "it knows " + optionNames.joined(separator: ", ")
+            )
         }
         guard !rest.isEmpty else { throw CoordinatorError(.usage, "-o \(name) has no value; write -o \(name)=VALUE") }
         return (name, String(rest))
@@ -85,7 +86,8 @@ public struct ConnectionOptions: Sendable, Equatable {
         case "Port": if port == nil { port = try Self.number(name, value, in: 1...65535) }
         case "IdentityFile": identityFiles.append(Self.absolute(value))
         case "IdentitiesOnly": identitiesOnly = try Self.flag(name, value)
-        case "IdentityAgent": identityAgent = value == "none" || value == "SSH_AUTH_SOCK" ? value : Self.absolute(value)
+        case "IdentityAgent":
+            identityAgent = value == "none" || value == "SSH_AUTH_SOCK" ? value : Self.absolute(value)
             if value == "SSH_AUTH_SOCK" { identityAgent = "" }
         case "ConnectTimeout":
             let seconds = try Self.number(name, value, in: 1...86400)
@@ -101,20 +103,25 @@ public struct ConnectionOptions: Sendable, Equatable {
             case "no", "off": hostKeyPolicy = .off
             default:
                 throw CoordinatorError(
-                    .usage, "-o StrictHostKeyChecking=\(Printable.line(value, limit: 40)): write yes, accept-new or no")
+                    .usage,
+                    "-o StrictHostKeyChecking=\(Printable.line(value, limit: 40)): write yes, accept-new or no"
+                )
             }
         default: throw CoordinatorError(.internal, "the option \(name) is listed and not carried out")
         }
     }
 
     private static func number(
-        _ name: String, _ value: String, in range: ClosedRange<Int>
+        _ name: String,
+        _ value: String,
+        in range: ClosedRange<Int>
     ) throws(CoordinatorError) -> Int {
         guard let number = Int(value), range.contains(number) else {
             throw CoordinatorError(
                 .usage,
                 "-o \(name)=\(Printable.line(value, limit: 40)): write a number from \(range.lowerBound) to "
-                    + "\(range.upperBound)")
+                    + "\(range.upperBound)"
+            )
         }
         return number
     }

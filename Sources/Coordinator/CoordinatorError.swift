@@ -31,5 +31,6 @@ public struct CoordinatorError: Error, Sendable, CustomStringConvertible {
         self.init(code, "\(operation): \(Errno(rawValue: errno))")
     }
 
+    /// One line for people.
     public var description: String { message }
 }

@@ -32,7 +32,9 @@ public struct EndpointResolver: Sendable {
             for path in Self.identityFiles(options, settings) where identities.insert(path).inserted {
                 guard FileManager.default.isReadableFile(atPath: path) else {
                     throw CoordinatorError(
-                        .usage, "the identity file \(path) of \(entry.host.text) can't be read; name another with -i")
+                        .usage,
+                        "the identity file \(path) of \(entry.host.text) can't be read; name another with -i"
+                    )
                 }
             }
             let paths = Self.knownHostsPaths(options, settings)

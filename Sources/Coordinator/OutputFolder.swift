@@ -27,7 +27,10 @@ struct OutputFolder: Sendable {
         for folder in folders {
             do {
                 try FileManager.default.createDirectory(
-                    atPath: folder, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o700])
+                    atPath: folder,
+                    withIntermediateDirectories: true,
+                    attributes: [.posixPermissions: 0o700]
+                )
                 for stream in HostStream.allCases { try append([], to: folder, stream, truncates: true) }
             } catch let error as CoordinatorError {
                 throw error
@@ -49,7 +52,10 @@ struct OutputFolder: Sendable {
     }
 
     private func append(
-        _ bytes: [UInt8], to folder: String, _ stream: HostStream, truncates: Bool
+        _ bytes: [UInt8],
+        to folder: String,
+        _ stream: HostStream,
+        truncates: Bool
     ) throws(CoordinatorError) {
         let path = FilePath(folder).appending(stream == .stdout ? "stdout" : "stderr")
         var options: FileDescriptor.OpenOptions = [.create, .append, .closeOnExec, .noFollow]

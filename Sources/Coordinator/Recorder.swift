@@ -86,7 +86,9 @@ private final class RecorderBody {
     }
 
     private func write(
-        _ job: RecorderJob, _ database: Database, _ completions: inout [RecorderCompletion]
+        _ job: RecorderJob,
+        _ database: Database,
+        _ completions: inout [RecorderCompletion]
     ) throws {
         switch job {
         case .grant(let lease):
@@ -126,7 +128,11 @@ private final class RecorderBody {
 
     /// Keeps the first half of the limit from the stream's head and the last half from its tail.
     private func keep(
-        _ bytes: [UInt8], entry: Int, attempt: Attempt, stream: HostStream, _ database: Database
+        _ bytes: [UInt8],
+        entry: Int,
+        attempt: Attempt,
+        stream: HostStream,
+        _ database: Database
     ) throws {
         if let earlier = attempts[entry], earlier != attempt {
             try RunJournal.deleteOutput(entry: entry, database)
@@ -163,7 +169,13 @@ private final class RecorderBody {
 
     private func insert(_ bytes: [UInt8], _ key: StreamKey, _ state: inout Kept, _ database: Database) throws {
         try RunJournal.insertOutput(
-            entry: key.entry, stream: key.stream, part: state.nextPart, bytes: bytes, cutBefore: 0, database)
+            entry: key.entry,
+            stream: key.stream,
+            part: state.nextPart,
+            bytes: bytes,
+            cutBefore: 0,
+            database
+        )
         state.nextPart += 1
     }
 }
@@ -173,7 +185,9 @@ enum Recorder {
     /// - Parameter outputLimit: bytes of each stream that the journal keeps.
     /// - Throws: ``CoordinatorError`` when the process is out of descriptors.
     static func start(
-        journal: RunJournal, outputFiles: OutputFolder?, outputLimit: Int
+        journal: RunJournal,
+        outputFiles: OutputFolder?,
+        outputLimit: Int
     ) throws(CoordinatorError) -> SerialThread<RecorderJob, RecorderCompletion> {
         try SerialThread(name: "recorder") {
             let body = RecorderBody(journal: journal, outputFiles: outputFiles, outputLimit: outputLimit)

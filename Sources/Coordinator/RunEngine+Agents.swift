@@ -44,9 +44,16 @@ extension RunEngine {
         let agent = agents[id.index]
         let path = "\(socketFolder)/\(agent.name).\(agent.starts)"
         let process = try LocalAgentProcess(
-            program: configuration.agentProgram, name: agent.name, socketPath: path)
+            program: configuration.agentProgram,
+            name: agent.name,
+            socketPath: path
+        )
         let socket = try ZeroMQSocket(
-            .dealer, context: context, messageLimit: LinkLimit.frame, queueLimit: LinkLimit.unacknowledged)
+            .dealer,
+            context: context,
+            messageLimit: LinkLimit.frame,
+            queueLimit: LinkLimit.unacknowledged
+        )
         try socket.connect("ipc://\(path)")
         let connection = AgentConnection(socket: socket, runID: journal.runID, epoch: journal.epoch)
         try connection.sendHello()
@@ -67,7 +74,10 @@ extension RunEngine {
                     .message(
                         "\(agents[id.index].name): the pool is \(carried) and not \(plan.poolSize): "
                             + "\(Printable.line(reply.poolLimitReason, limit: 200)) carry no more",
-                        isWarning: true)))
+                        isWarning: true
+                    )
+                )
+            )
         }
         agents[id.index].connection?.send(
             .openRun(
@@ -77,7 +87,9 @@ extension RunEngine {
                     $0.grantAgeMilliseconds = UInt64(configuration.grantAge / .milliseconds(1))
                     $0.creditWindow = UInt64(LinkLimit.creditWindow)
                     $0.silenceMilliseconds = UInt64(configuration.policy.agentSilence / .milliseconds(1))
-                }))
+                }
+            )
+        )
     }
 
     /// Tells the scheduler about an agent on which the run is open.
@@ -85,7 +97,8 @@ extension RunEngine {
         guard let connection = agents[id.index].connection, agents[id.index].isOpen else { return }
         agents[id.index].isAnnounced = true
         try handle(
-            .agentOpened(id, Incarnation(connection.incarnation), slots: agents[id.index].slots))
+            .agentOpened(id, Incarnation(connection.incarnation), slots: agents[id.index].slots)
+        )
     }
 
     private func opened(_ id: AgentID, _ answer: WireRunOpened) throws {
@@ -97,7 +110,8 @@ extension RunEngine {
         agents[id.index].openBy = nil
         configuration.logger.debug(
             "the run is open on an agent",
-            metadata: ["agent": "\(agents[id.index].name)", "slots": "\(agents[id.index].slots)"])
+            metadata: ["agent": "\(agents[id.index].name)", "slots": "\(agents[id.index].slots)"]
+        )
         if runStart.nanoseconds > 0 { try announce(id) }
     }
 
@@ -128,7 +142,8 @@ extension RunEngine {
                     id,
                     "it speaks protocol version \(reply.protocolVersion) "
                         + "(coord-agent \(Printable.line(reply.softwareVersion, limit: 40))), and this is version "
-                        + "\(ProtocolVersion.current) (coord \(ProtocolVersion.software)); install both from one release")
+                        + "\(ProtocolVersion.current) (coord \(ProtocolVersion.software)); install both from one release"
+                )
             case .heard: continue
             case .message(let body, let payload): try accept(body, payload: payload, from: id, connection)
             }
@@ -136,12 +151,18 @@ extension RunEngine {
     }
 
     private func accept(
-        _ body: WireFromAgent.OneOf_Body, payload: [UInt8], from id: AgentID, _ connection: AgentConnection
+        _ body: WireFromAgent.OneOf_Body,
+        payload: [UInt8],
+        from id: AgentID,
+        _ connection: AgentConnection
     ) throws {
         func lease(_ entry: UInt32, _ attempt: UInt32) -> Lease {
             Lease(
-                entry: EntryID(Int(entry)), attempt: Attempt(attempt), agent: id,
-                incarnation: Incarnation(connection.incarnation))
+                entry: EntryID(Int(entry)),
+                attempt: Attempt(attempt),
+                agent: id,
+                incarnation: Incarnation(connection.incarnation)
+            )
         }
         switch body {
         case .runOpened(let answer): try opened(id, answer)
@@ -152,7 +173,10 @@ extension RunEngine {
         case .returned(let returned):
             try handle(
                 .hostReturned(
-                    lease(returned.entry, returned.attempt), returned.setback ? .setback : .revoked))
+                    lease(returned.entry, returned.attempt),
+                    returned.setback ? .setback : .revoked
+                )
+            )
         case .fault(let fault): try fail(id, Printable.line(fault.message, limit: 500))
         case .helloReply, .pong: break  // the connection deals with these
         }
@@ -173,7 +197,8 @@ extension RunEngine {
         let chunk = outputLedger.open(lease, count: bytes.count)
         outputLedger.wait(for: chunk)
         recorder.submit(
-            .output(entry: lease.entry.index, attempt: lease.attempt, stream: stream, bytes: bytes, chunk: chunk))
+            .output(entry: lease.entry.index, attempt: lease.attempt, stream: stream, bytes: bytes, chunk: chunk)
+        )
         show(presenter.output(entry: lease.entry.index, stream: stream, bytes: bytes), chunk: chunk)
     }
 
@@ -186,7 +211,8 @@ extension RunEngine {
                     $0.entry = UInt32(lease.entry.index)
                     $0.attempt = lease.attempt.number
                     $0.bytes = UInt64(count)
-                })
+                }
+            )
         }
         for (index, hosts) in byAgent.enumerated() where !hosts.isEmpty {
             agents[index].connection?.send(.credit(.with { $0.hosts = hosts }))
@@ -218,7 +244,8 @@ extension RunEngine {
                 metadata: [
                     "agent": "\(agents[id.index].name)", "incarnation": "\(connection.incarnation)",
                     "refused messages": "\(connection.refusedCount)",
-                ])
+                ]
+            )
             connection.socket.close()
         }
         agents[id.index].connection = nil

@@ -84,8 +84,12 @@ extension RunEngine {
     private func record(_ entry: EntryID, _ outcome: Outcome, _ cause: Scheduler.FinishCause, _ lease: Lease?) {
         let planned = plan.entries[entry.index]
         var result = HostResult(
-            entry: entry.index, host: planned.host, task: plan.tasks[planned.task].name,
-            agent: lease.map { agents[$0.agent.index].name }, outcome: outcome)
+            entry: entry.index,
+            host: planned.host,
+            task: plan.tasks[planned.task].name,
+            agent: lease.map { agents[$0.agent.index].name },
+            outcome: outcome
+        )
         switch cause {
         case .reported:
             if let wire = reported[entry.index] {
@@ -124,14 +128,20 @@ extension RunEngine {
         guard let file = resolver.newHostKeyFile(for: host) else { return }
         let known = KnownHostKey(type: key.type, blob: Array(key.blob), file: file, line: 0)
         recorder.submit(
-            .newHostKey(NewKnownHost(host: host.name, port: resolver.port(of: host), key: known), file: file))
+            .newHostKey(NewKnownHost(host: host.name, port: resolver.port(of: host), key: known), file: file)
+        )
     }
 
     /// For an entry that has no result: can't happen, and is said plainly if it does.
     func lostResult(of index: Int) -> HostResult {
         let planned = plan.entries[index]
         var result = HostResult(
-            entry: index, host: planned.host, task: plan.tasks[planned.task].name, agent: nil, outcome: .lost)
+            entry: index,
+            host: planned.host,
+            task: plan.tasks[planned.task].name,
+            agent: nil,
+            outcome: .lost
+        )
         result.message = "the coordinator lost sight of it; this is a mistake of coord's"
         return result
     }

@@ -82,7 +82,10 @@ public final class RunEngine {
     ///
     /// - Throws: ``CoordinatorError``.
     public init(
-        plan: RunPlan, resolver: EndpointResolver, configuration: Configuration, presenter: any RunPresenter
+        plan: RunPlan,
+        resolver: EndpointResolver,
+        configuration: Configuration,
+        presenter: any RunPresenter
     ) throws(CoordinatorError) {
         self.plan = plan
         self.resolver = resolver
@@ -91,11 +94,18 @@ public final class RunEngine {
         startedAt = Date()
         let runID = RunID.make(at: startedAt)
         journal = try RunJournal.create(
-            runID: runID, plan: plan, startedAt: startedAt, in: configuration.stateFolder)
+            runID: runID,
+            plan: plan,
+            startedAt: startedAt,
+            in: configuration.stateFolder
+        )
         var outputFiles: OutputFolder?
         if let folder = configuration.outputFolder { outputFiles = try OutputFolder(path: folder, plan: plan) }
         recorder = try Recorder.start(
-            journal: journal, outputFiles: outputFiles, outputLimit: configuration.outputLimit)
+            journal: journal,
+            outputFiles: outputFiles,
+            outputLimit: configuration.outputLimit
+        )
         stdoutPrinter = try Printer.start(name: "stdout", descriptor: STDOUT_FILENO)
         stderrPrinter = try Printer.start(name: "stderr", descriptor: STDERR_FILENO)
         socketFolder = try SocketFolder.make()
@@ -109,8 +119,14 @@ public final class RunEngine {
         scheduler = Scheduler(plan: schedulingPlan)
         results = Array(repeating: nil, count: plan.entries.count)
         description = RunDescription(
-            id: runID, tasks: plan.tasks.map(\.name), startedAt: startedAt, agents: configuration.agentCount,
-            poolSize: plan.poolSize, bubble: plan.bubble, hosts: plan.entries.count)
+            id: runID,
+            tasks: plan.tasks.map(\.name),
+            startedAt: startedAt,
+            agents: configuration.agentCount,
+            poolSize: plan.poolSize,
+            bubble: plan.bubble,
+            hosts: plan.entries.count
+        )
     }
 
     /// Carries the run out.
@@ -120,7 +136,9 @@ public final class RunEngine {
     public func run() throws(CoordinatorError) -> RunReport {
         do {
             configuration.logger.debug(
-                "the journal is open", metadata: ["run": "\(journal.runID)", "path": "\(journal.path)"])
+                "the journal is open",
+                metadata: ["run": "\(journal.runID)", "path": "\(journal.path)"]
+            )
             try openAgents()
             show(presenter.runStarted(description))
             runStart = BootClock.now
@@ -145,7 +163,8 @@ public final class RunEngine {
             wasInterrupted: interruptCount > 0,
             warnOnly: plan.warnOnly,
             journalFailure: journalFailure,
-            journal: journal)
+            journal: journal
+        )
     }
 
     // MARK: The loop
@@ -216,7 +235,10 @@ public final class RunEngine {
                     presenter.notice(
                         .message(
                             "\(message): nothing more is started; make room, then run the rest again",
-                            isWarning: true)))
+                            isWarning: true
+                        )
+                    )
+                )
                 try handle(.journalFailed)
             }
         }
@@ -250,7 +272,9 @@ public final class RunEngine {
             if BootClock.now >= limit {
                 show(
                     presenter.notice(
-                        .message("an agent did not end in time; its processes were left behind", isWarning: true)))
+                        .message("an agent did not end in time; its processes were left behind", isWarning: true)
+                    )
+                )
                 for agent in agents { agent.process?.kill() }
                 break
             }

@@ -39,7 +39,10 @@ public final class RunJournal: Sendable {
     ///
     /// - Throws: ``CoordinatorError`` (`journal`) that names the file.
     public static func create(
-        runID: String, plan: RunPlan, startedAt: Date, in folder: StateFolder
+        runID: String,
+        plan: RunPlan,
+        startedAt: Date,
+        in folder: StateFolder
     ) throws(CoordinatorError) -> RunJournal {
         try folder.prepare()
         let path = folder.journal(of: runID)
@@ -101,7 +104,8 @@ public final class RunJournal: Sendable {
                         entry INTEGER NOT NULL REFERENCES entry(id), stream INTEGER NOT NULL, part INTEGER NOT NULL,
                         bytes BLOB NOT NULL, cut_before INTEGER NOT NULL DEFAULT 0,
                         PRIMARY KEY (entry, stream, part)) WITHOUT ROWID;
-                    """)
+                    """
+            )
         }
         return migrator
     }
@@ -113,9 +117,11 @@ public final class RunJournal: Sendable {
                 arguments: [
                     runID, Int64(epoch), plan.tasks.map(\.name).joined(separator: " "), NSUserName(),
                     Timestamp.text(of: startedAt),
-                ])
+                ]
+            )
             let insert = try database.makeStatement(
-                sql: "INSERT INTO entry (id, task, task_name, host) VALUES (?, ?, ?, ?)")
+                sql: "INSERT INTO entry (id, task, task_name, host) VALUES (?, ?, ?, ?)"
+            )
             for (index, entry) in plan.entries.enumerated() {
                 try insert.execute(arguments: [index, entry.task, plan.tasks[entry.task].name, entry.host.text])
             }
@@ -173,7 +179,12 @@ public final class RunJournal: Sendable {
 
     /// Keeps one part of a stream.
     static func insertOutput(
-        entry: Int, stream: HostStream, part: Int, bytes: [UInt8], cutBefore: Int, _ database: Database
+        entry: Int,
+        stream: HostStream,
+        part: Int,
+        bytes: [UInt8],
+        cutBefore: Int,
+        _ database: Database
     ) throws {
         try database.cachedStatement(
             sql: "INSERT INTO output (entry, stream, part, bytes, cut_before) VALUES (?, ?, ?, ?, ?)"
@@ -213,8 +224,10 @@ public final class RunJournal: Sendable {
         var kept = KeptOutput()
         let rows = try Row.fetchCursor(
             database.cachedStatement(
-                sql: "SELECT stream, bytes, cut_before FROM output WHERE entry = ? ORDER BY stream, part"),
-            arguments: [entry])
+                sql: "SELECT stream, bytes, cut_before FROM output WHERE entry = ? ORDER BY stream, part"
+            ),
+            arguments: [entry]
+        )
         while let row = try rows.next() {
             let bytes: Data = row["bytes"]
             let cut: Int = row["cut_before"]

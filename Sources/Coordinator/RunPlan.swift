@@ -40,14 +40,23 @@ public struct RunPlan: Sendable {
 
     /// Adds a task behind the others.
     public mutating func add(
-        _ task: TaskDefinition, on hosts: [HostAddress], shape: RunShape, timeout: Duration?
+        _ task: TaskDefinition,
+        on hosts: [HostAddress],
+        shape: RunShape,
+        timeout: Duration?
     ) {
         let start = entries.count
         for host in hosts { entries.append(Entry(host: host, task: tasks.count)) }
         tasks.append(
             Task(
-                name: task.name, steps: task.steps, environment: task.environment, shape: shape, timeout: timeout,
-                entries: start..<entries.count))
+                name: task.name,
+                steps: task.steps,
+                environment: task.environment,
+                shape: shape,
+                timeout: timeout,
+                entries: start..<entries.count
+            )
+        )
     }
 
     /// Local agents that the widest task needs.
@@ -65,7 +74,8 @@ public struct RunPlan: Sendable {
                 isSequential: task.shape.mode == .sequential,
                 poolSize: task.shape.poolSize,
                 failureBudget: task.shape.mode == .sequential && !warnOnly ? 0 : nil,
-                continuesAfterFailure: warnOnly)
+                continuesAfterFailure: warnOnly
+            )
         }
         let agents = (0..<agentCount).map { _ in SchedulingPlan.Agent(isLocal: true) }
         return SchedulingPlan(phases: phases, agents: agents)

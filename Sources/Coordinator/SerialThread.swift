@@ -26,7 +26,8 @@ final class SerialThread<Job: Sendable, Completion: Sendable>: Sendable {
     ///
     /// - Throws: ``CoordinatorError`` when the process is out of descriptors.
     init(
-        name: String, makeBody: @escaping @Sendable () -> ([Job]) -> [Completion]
+        name: String,
+        makeBody: @escaping @Sendable () -> ([Job]) -> [Completion]
     ) throws(CoordinatorError) {
         wake = try Pipe.make(for: name)
         done = try Pipe.make(for: name)

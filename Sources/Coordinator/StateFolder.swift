@@ -12,7 +12,9 @@ public struct StateFolder: Sendable {
     /// The user's own.
     public static var standard: StateFolder {
         let environment = ProcessInfo.processInfo.environment
-        if let state = environment["XDG_STATE_HOME"], state.hasPrefix("/") { return StateFolder(path: state + "/coord") }
+        if let state = environment["XDG_STATE_HOME"], state.hasPrefix("/") {
+            return StateFolder(path: state + "/coord")
+        }
         let home = environment["HOME"] ?? NSHomeDirectory()
         return StateFolder(path: home + "/.local/state/coord")
     }
@@ -29,18 +31,26 @@ public struct StateFolder: Sendable {
     public func prepare() throws(CoordinatorError) {
         do {
             try FileManager.default.createDirectory(
-                atPath: runs, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o700])
+                atPath: runs,
+                withIntermediateDirectories: true,
+                attributes: [.posixPermissions: 0o700]
+            )
         } catch {
             throw CoordinatorError(
-                .journal, "the state folder \(runs) can't be made: \(error.localizedDescription); "
-                    + "set XDG_STATE_HOME to a folder that you can write")
+                .journal,
+                "the state folder \(runs) can't be made: \(error.localizedDescription); "
+                    + "set XDG_STATE_HOME to a folder that you can write"
+            )
         }
         // An older folder may have been made by hand with another mode.
         chmod(path, 0o700)
         chmod(runs, 0o700)
         guard access(runs, W_OK | X_OK) == 0 else {
             throw CoordinatorError(
-                .journal, "the state folder \(runs) can't be written; set XDG_STATE_HOME to another one", errno: errno)
+                .journal,
+                "the state folder \(runs) can't be written; set XDG_STATE_HOME to another one",
+                errno: errno
+            )
         }
     }
 }

@@ -35,7 +35,9 @@ public final class Epoll {
     public func ready(timeoutMilliseconds: Int32 = 0) throws(ForkPoolError) -> [UInt64] {
         var tokens = [UInt64](repeating: 0, count: 64)
         let count = try check(
-            Int(cforkpool_epoll_wait(descriptor, &tokens, 64, timeoutMilliseconds)), "epoll_wait")
+            Int(cforkpool_epoll_wait(descriptor, &tokens, 64, timeoutMilliseconds)),
+            "epoll_wait"
+        )
         return Array(tokens[..<count])
     }
 }

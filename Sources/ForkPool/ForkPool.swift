@@ -55,7 +55,9 @@ public final class ForkPool {
     ) throws(ForkPoolError) -> ForkPool {
         var pair: [Int32] = [-1, -1]
         _ = try checkErrno(
-            socketpair(AF_UNIX, Int32(SOCK_SEQPACKET.rawValue) | O_CLOEXEC, 0, &pair), "socketpair for the pool")
+            socketpair(AF_UNIX, Int32(SOCK_SEQPACKET.rawValue) | O_CLOEXEC, 0, &pair),
+            "socketpair for the pool"
+        )
         let pid = try check(Int(cforkpool_fork()), "fork of the pool process")
         if pid == 0 {
             Glibc.close(pair[0])

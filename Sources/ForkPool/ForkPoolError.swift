@@ -14,6 +14,7 @@ public struct ForkPoolError: Error, Equatable, Sendable, CustomStringConvertible
         self.operation = operation
     }
 
+    /// One line for people.
     public var description: String { "\(operation): \(String(cString: strerror(code)))" }
 }
 

@@ -51,7 +51,11 @@ struct PoolProcess {
     }
 
     private mutating func spawn(
-        _ id: WorkerID, title: [String], socket: Int32, signals: Int32, worker: (Int32) -> Never
+        _ id: WorkerID,
+        title: [String],
+        socket: Int32,
+        signals: Int32,
+        worker: (Int32) -> Never
     ) {
         let pid = cforkpool_fork()
         if pid == 0 {

@@ -12,6 +12,7 @@ public enum SignalDescriptor {
         for number in [SIGINT, SIGHUP, SIGPIPE] { signal(number, SIG_IGN) }
         let watched = [SIGTERM]
         return Int32(
-            try check(Int(cforkpool_signal_descriptor(watched, watched.count)), "signalfd for SIGTERM"))
+            try check(Int(cforkpool_signal_descriptor(watched, watched.count)), "signalfd for SIGTERM")
+        )
     }
 }

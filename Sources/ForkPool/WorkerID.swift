@@ -6,6 +6,7 @@ public struct WorkerID: Hashable, Comparable, Sendable {
     /// The worker with that number.
     public init(rawValue: UInt64) { self.rawValue = rawValue }
 
+    /// In the order of their numbers.
     public static func < (left: WorkerID, right: WorkerID) -> Bool { left.rawValue < right.rawValue }
 }
 

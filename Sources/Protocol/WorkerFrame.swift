@@ -89,6 +89,7 @@ public enum WorkerFrameError: Error, Equatable, Sendable, CustomStringConvertibl
     /// The length is above the kind's limit.
     case tooLong(WorkerFrameKind, Int)
 
+    /// One line for people.
     public var description: String {
         switch self {
         case .unknownKind(let kind): "a frame of unknown kind \(kind) on the worker's pipe"

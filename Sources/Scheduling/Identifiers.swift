@@ -6,6 +6,7 @@ public struct EntryID: Hashable, Comparable, Sendable {
     /// The entry at that index.
     public init(_ index: Int) { self.index = index }
 
+    /// In the order of their numbers.
     public static func < (left: EntryID, right: EntryID) -> Bool { left.index < right.index }
 }
 
@@ -17,6 +18,7 @@ public struct AgentID: Hashable, Comparable, Sendable {
     /// The agent at that index.
     public init(_ index: Int) { self.index = index }
 
+    /// In the order of their numbers.
     public static func < (left: AgentID, right: AgentID) -> Bool { left.index < right.index }
 }
 
@@ -37,6 +39,7 @@ public struct Attempt: Hashable, Comparable, Sendable {
     /// The attempt with that number.
     public init(_ number: UInt32) { self.number = number }
 
+    /// In the order of their numbers.
     public static func < (left: Attempt, right: Attempt) -> Bool { left.number < right.number }
 }
 

@@ -11,7 +11,8 @@ public struct Instant: Comparable, Hashable, Sendable {
         let (seconds, attoseconds) = duration.components
         let (scaled, overflow) = seconds.multipliedReportingOverflow(by: 1_000_000_000)
         let (sum, carried) = nanoseconds.addingReportingOverflow(
-            overflow ? .max : scaled + attoseconds / 1_000_000_000)
+            overflow ? .max : scaled + attoseconds / 1_000_000_000
+        )
         return Instant(nanoseconds: overflow || carried ? .max : sum)
     }
 
@@ -20,5 +21,6 @@ public struct Instant: Comparable, Hashable, Sendable {
         .nanoseconds(nanoseconds - earlier.nanoseconds)
     }
 
+    /// In the order of their numbers.
     public static func < (left: Instant, right: Instant) -> Bool { left.nanoseconds < right.nanoseconds }
 }

@@ -360,7 +360,11 @@ public struct Scheduler: Sendable {
     }
 
     private mutating func finish(
-        _ entry: EntryID, _ outcome: Outcome, _ cause: FinishCause, _ lease: Lease?, _ effects: inout [Effect]
+        _ entry: EntryID,
+        _ outcome: Outcome,
+        _ cause: FinishCause,
+        _ lease: Lease?,
+        _ effects: inout [Effect]
     ) {
         release(entry)
         entries[entry.index] = .finished(outcome, lostLease: outcome == .lost ? lease : nil)
@@ -488,7 +492,11 @@ public struct Scheduler: Sendable {
         else { return }
         attempts[entry.index] += 1
         let lease = Lease(
-            entry: entry, attempt: Attempt(attempts[entry.index]), agent: AgentID(agent), incarnation: incarnation)
+            entry: entry,
+            attempt: Attempt(attempts[entry.index]),
+            agent: AgentID(agent),
+            incarnation: incarnation
+        )
         entries[entry.index] = .leased(lease, isRevoking: false)
         agents[agent].outstanding += 1
         if agents[agent].leased.count > 2 * agents[agent].outstanding + 64 {

@@ -11,6 +11,7 @@ public struct ZeroMQError: Error, Equatable, Sendable, CustomStringConvertible {
     /// The peer is not there (a ROUTER that must not drop says so).
     public static let hostUnreachable = EHOSTUNREACH
 
+    /// One line for people.
     public var description: String { "\(operation): \(String(cString: zmq_strerror(code)))" }
 
     static func last(_ operation: String) -> ZeroMQError {

@@ -42,7 +42,10 @@ public final class ZeroMQSocket {
         try set(ZMQ_RECONNECT_IVL, 10, "ZMQ_RECONNECT_IVL")
         try set(ZMQ_RECONNECT_IVL_MAX, 1000, "ZMQ_RECONNECT_IVL_MAX")
         var limit = Int64(messageLimit)
-        try check(zmq_setsockopt(handle, ZMQ_MAXMSGSIZE, &limit, MemoryLayout<Int64>.size), "zmq_setsockopt ZMQ_MAXMSGSIZE")
+        try check(
+            zmq_setsockopt(handle, ZMQ_MAXMSGSIZE, &limit, MemoryLayout<Int64>.size),
+            "zmq_setsockopt ZMQ_MAXMSGSIZE"
+        )
         if kind == .router { try set(ZMQ_ROUTER_MANDATORY, 1, "ZMQ_ROUTER_MANDATORY") }
         if kind == .router { try set(ZMQ_ROUTER_HANDOVER, 1, "ZMQ_ROUTER_HANDOVER") }
     }
@@ -103,7 +106,9 @@ public final class ZeroMQSocket {
                 throw .last("zmq_msg_recv from \(endpoint)")
             }
             if frames.count < Self.frameLimit {
-                frames.append(Array(UnsafeRawBufferPointer(start: zmq_msg_data(&message), count: zmq_msg_size(&message))))
+                frames.append(
+                    Array(UnsafeRawBufferPointer(start: zmq_msg_data(&message), count: zmq_msg_size(&message)))
+                )
             } else {
                 overlong = true
             }

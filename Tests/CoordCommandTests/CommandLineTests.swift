@@ -10,7 +10,7 @@ import Testing
 
     @Test func wordsBehindTheTerminatorAreTheCommand() throws {
         let run = try #require(try parse(["run", "-H", "web1", "-z20", "--", "echo", "-n", "--", "$x"]))
-        #expect(run.command == ["echo", "-n", "--", "$x"])
+        #expect(run.command == "echo -n -- $x")
         #expect(run.selectionOptions.hosts == ["web1"])
         #expect(run.poolSize == 20)
         #expect(run.tasks == [])
@@ -19,9 +19,11 @@ import Testing
     @Test func tasksAndFlagsMix() throws {
         let run = try #require(
             try parse([
-                "run", "poke", "-P", "stop", "-R", "a,b", "-x", "web3", "-T", "1m", "-wq", "--output", "ndjson", "-i", "k",
+                "run", "poke", "-P", "stop", "-R", "a,b", "-x", "web3", "-T", "1m", "-wq", "--output", "ndjson", "-i",
+                "k",
                 "-o", "Port=1", "-o", "User=x", "--agents", "4",
-            ]))
+            ])
+        )
         #expect(run.tasks == ["poke", "stop"])
         #expect(run.parallel && run.warnOnly && run.quiet && !run.verbose)
         #expect(run.selectionOptions.roles == ["a,b"])
@@ -29,7 +31,7 @@ import Testing
         #expect(run.options == ["Port=1", "User=x"])
         #expect(run.output == .ndjson)
         #expect(run.agents == 4)
-        #expect(run.command == [])
+        #expect(run.command == nil)
     }
 
     @Test(arguments: [
@@ -42,7 +44,7 @@ import Testing
 
     @Test func anEmptyCommandIsNotNoCommand() throws {
         let run = try #require(try parse(["run", "-H", "web1", "--"]))
-        #expect(run.command == [""])
+        #expect(run.command == "")
         #expect(throws: UsageError.self) { try Preparation(run).prepare() }
     }
 

@@ -22,7 +22,9 @@ import WireProtocol
             hosts:
               "db*": {port: 2222, identity: one}
             tasks: {poke: {run: "true"}}
-            """, path: folder.path + "/Coordfile.yaml")
+            """,
+            path: folder.path + "/Coordfile.yaml"
+        )
     }
 
     private func endpoint(_ host: String, _ options: ConnectionOptions = ConnectionOptions()) throws -> WireEndpoint {

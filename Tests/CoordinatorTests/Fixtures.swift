@@ -33,7 +33,11 @@ extension RunPlan {
     mutating func add(_ name: String, _ hosts: [String]) throws {
         let definition = TaskDefinition(name: name, steps: [.run("true")])
         let shape = try resolveShape(
-            task: definition, file: nil, flags: ModeFlags(parallel: true), hostCount: hosts.count)
+            task: definition,
+            file: nil,
+            flags: ModeFlags(parallel: true),
+            hostCount: hosts.count
+        )
         add(definition, on: try hosts.map { try HostAddress(parsing: $0) }, shape: shape, timeout: nil)
     }
 }

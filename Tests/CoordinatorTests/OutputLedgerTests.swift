@@ -5,7 +5,11 @@ import Testing
 
 @Suite struct OutputLedgerTests {
     private let lease = Lease(
-        entry: EntryID(3), attempt: Attempt(1), agent: AgentID(0), incarnation: Incarnation(1))
+        entry: EntryID(3),
+        attempt: Attempt(1),
+        agent: AgentID(0),
+        incarnation: Incarnation(1)
+    )
 
     private func due(_ ledger: inout OutputLedger) -> [Int] { ledger.takeDue().map(\.count) }
 

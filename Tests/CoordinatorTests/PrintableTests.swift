@@ -21,17 +21,19 @@ import Testing
         #expect(String(decoding: text, as: UTF8.self) == expected)
     }
 
-    @Test(arguments: [
-        ([0xff], "\\xff"),
-        ([0xc3], "\\xc3"),
-        ([0xc3, 0x28], "\\xc3("),
-        ([0xe2, 0x82], "\\xe2\\x82"),
-        ([0xe2, 0x82, 0x41], "\\xe2\\x82A"),
-        ([0xc0, 0xaf], "\\xc0\\xaf"),
-        ([0xed, 0xa0, 0x80], "\\xed\\xa0\\x80"),
-        ([0xf4, 0x90, 0x80, 0x80], "\\xf4\\x90\\x80\\x80"),
-        ([0x41, 0xf0, 0x9f, 0x98, 0x0a], "A\\xf0\\x9f\\x98\\n"),
-    ] as [([UInt8], String)])
+    @Test(
+        arguments: [
+            ([0xff], "\\xff"),
+            ([0xc3], "\\xc3"),
+            ([0xc3, 0x28], "\\xc3("),
+            ([0xe2, 0x82], "\\xe2\\x82"),
+            ([0xe2, 0x82, 0x41], "\\xe2\\x82A"),
+            ([0xc0, 0xaf], "\\xc0\\xaf"),
+            ([0xed, 0xa0, 0x80], "\\xed\\xa0\\x80"),
+            ([0xf4, 0x90, 0x80, 0x80], "\\xf4\\x90\\x80\\x80"),
+            ([0x41, 0xf0, 0x9f, 0x98, 0x0a], "A\\xf0\\x9f\\x98\\n"),
+        ] as [([UInt8], String)]
+    )
     func bytesThatAreNotUTF8AreShownOneByOne(_ input: [UInt8], _ expected: String) {
         var text: [UInt8] = []
         Printable.append(input, to: &text)

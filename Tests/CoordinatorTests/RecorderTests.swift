@@ -25,12 +25,21 @@ import Testing
     }
 
     private func result(_ entry: Int, _ outcome: Outcome = .ok) throws -> HostResult {
-        HostResult(entry: entry, host: try HostAddress(parsing: "h\(entry)"), task: "poke", agent: "a1", outcome: outcome)
+        HostResult(
+            entry: entry,
+            host: try HostAddress(parsing: "h\(entry)"),
+            task: "poke",
+            agent: "a1",
+            outcome: outcome
+        )
     }
 
     /// Submits the jobs, ends the thread, and answers with everything that it completed.
     private func carryOut(
-        _ jobs: [RecorderJob], _ journal: RunJournal, outputFiles: OutputFolder? = nil, limit: Int = 1 << 20
+        _ jobs: [RecorderJob],
+        _ journal: RunJournal,
+        outputFiles: OutputFolder? = nil,
+        limit: Int = 1 << 20
     ) throws -> [RecorderCompletion] {
         let recorder = try Recorder.start(journal: journal, outputFiles: outputFiles, outputLimit: limit)
         for job in jobs { recorder.submit(job) }
@@ -75,7 +84,9 @@ import Testing
         _ = try carryOut(
             [
                 .finish(try result(0, .lost), wantsOutput: false), .finish(try result(0, .ok), wantsOutput: false),
-            ], journal)
+            ],
+            journal
+        )
         #expect(try count("SELECT count(*) FROM outcome WHERE outcome = 'ok' AND replaced = 'lost'", journal) == 1)
     }
 
@@ -95,7 +106,8 @@ import Testing
             Issue.record("no output came back")
             return
         }
-        let expected = (0..<5).flatMap { [UInt8](repeating: $0, count: 10) }
+        let expected =
+            (0..<5).flatMap { [UInt8](repeating: $0, count: 10) }
             + (95..<100).flatMap { [UInt8](repeating: $0, count: 10) }
         #expect(output.stdout == expected)
         #expect(output.stderr == [1, 2, 3])
@@ -109,7 +121,9 @@ import Testing
             [
                 .output(entry: 0, attempt: Attempt(1), stream: .stdout, bytes: [1], chunk: 1),
                 .output(entry: 0, attempt: Attempt(2), stream: .stdout, bytes: [2], chunk: 2),
-            ], journal)
+            ],
+            journal
+        )
         #expect(try journal.output(of: 0).stdout == [2])
     }
 
@@ -123,7 +137,11 @@ import Testing
                 .output(entry: 0, attempt: Attempt(1), stream: .stdout, bytes: bytes, chunk: 1),
                 .output(entry: 0, attempt: Attempt(1), stream: .stdout, bytes: bytes, chunk: 2),
                 .output(entry: 1, attempt: Attempt(1), stream: .stderr, bytes: [0], chunk: 3),
-            ], journal, outputFiles: files, limit: 100)
+            ],
+            journal,
+            outputFiles: files,
+            limit: 100
+        )
         func file(_ name: String) throws -> [UInt8] {
             Array(try Data(contentsOf: URL(filePath: "\(folder.path)/out/\(name)")))
         }
@@ -139,7 +157,9 @@ import Testing
             [
                 .output(entry: 0, attempt: Attempt(1), stream: .stdout, bytes: [1], chunk: 9), .grant(lease(0)),
                 .finish(try result(0, .skipped), wantsOutput: true),
-            ], journal)
+            ],
+            journal
+        )
         var kinds: [String] = []
         for completion in completions {
             switch completion {

@@ -15,10 +15,12 @@ import Testing
         #expect(PoolMessage(decoding: message.encoded[...]) == message)
     }
 
-    @Test(arguments: [
-        [], [1], [0, 0, 0, 0, 0, 0, 0, 0, 0], [6, 0, 0, 0, 0, 0, 0, 0, 0], [3, 1, 0, 0, 0, 0, 0, 0, 0],
-        [4, 1, 0, 0, 0, 0, 0, 0, 0, 1, 2, 3], [5, 1, 0, 0, 0, 0, 0, 0, 0, 1, 2, 3, 4, 5],
-    ] as [[UInt8]])
+    @Test(
+        arguments: [
+            [], [1], [0, 0, 0, 0, 0, 0, 0, 0, 0], [6, 0, 0, 0, 0, 0, 0, 0, 0], [3, 1, 0, 0, 0, 0, 0, 0, 0],
+            [4, 1, 0, 0, 0, 0, 0, 0, 0, 1, 2, 3], [5, 1, 0, 0, 0, 0, 0, 0, 0, 1, 2, 3, 4, 5],
+        ] as [[UInt8]]
+    )
     func whatIsNoMessageIsNone(_ bytes: [UInt8]) {
         #expect(PoolMessage(decoding: bytes[...]) == nil)
     }
@@ -28,7 +30,11 @@ import Testing
         #expect(long.encoded.count == PoolMessage.limit)
     }
 
-    @Test(arguments: [(0, ProcessEnd.exited(0)), (0x700, .exited(7)), (0xff00, .exited(255)), (9, .signalled(9))])
+    @Test(
+        arguments: [
+            (0, .exited(0)), (0x700, .exited(7)), (0xff00, .exited(255)), (9, .signalled(9)), (0x8b, .signalled(11)),
+        ] as [(Int32, ProcessEnd)]
+    )
     func waitStatusesAreRead(_ status: Int32, _ end: ProcessEnd) {
         #expect(ProcessEnd(waitStatus: status) == end)
     }

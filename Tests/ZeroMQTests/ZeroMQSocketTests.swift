@@ -72,7 +72,11 @@ import ZeroMQ
     @Test(arguments: ["", "nonsense", "ipc://", "tcp://127.0.0.1", "ipc:///does/not/exist/s"])
     func badEndpointsAreErrors(_ endpoint: String) throws {
         let socket = try ZeroMQSocket(
-            .router, context: try ZeroMQContext(), messageLimit: 1000, queueLimit: 10)
+            .router,
+            context: try ZeroMQContext(),
+            messageLimit: 1000,
+            queueLimit: 10
+        )
         #expect(throws: ZeroMQError.self) { try socket.bind(endpoint) }
     }
 

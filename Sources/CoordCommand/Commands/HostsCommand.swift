@@ -6,8 +6,10 @@ import HostSets
 /// `coord hosts expand|fold|count`.
 struct HostsCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "hosts", abstract: "Host patterns in and out, as ClusterShell's nodeset does.",
-        subcommands: [Expand.self, Fold.self, Count.self])
+        commandName: "hosts",
+        abstract: "Host patterns in and out, as ClusterShell's nodeset does.",
+        subcommands: [Expand.self, Fold.self, Count.self]
+    )
 
     /// What all three take.
     struct Input: ParsableArguments {

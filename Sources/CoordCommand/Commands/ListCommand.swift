@@ -4,7 +4,9 @@ import Coordfile
 /// `coord list`.
 struct ListCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "list", abstract: "List the tasks of the task file with their one-line docs.")
+        commandName: "list",
+        abstract: "List the tasks of the task file with their one-line docs."
+    )
 
     @OptionGroup var taskFile: TaskFileOption
 

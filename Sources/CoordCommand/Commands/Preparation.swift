@@ -19,8 +19,8 @@ struct Preparation {
     /// - Returns: nil when there was nothing to run (`-l`).
     /// - Throws: ``UsageError`` or a `CoordinatorError` (`usage`).
     func prepare() throws -> Prepared? {
-        let isCommand = !flags.command.isEmpty
-        try checkWords(isCommand: isCommand)
+        let isCommand = flags.command != nil
+        try checkWords()
         let file = try flags.taskFile.load(isNeeded: !isCommand)
         if flags.list {
             if let file { ListCommand.list(file) }
@@ -36,22 +36,26 @@ struct Preparation {
         return Prepared(plan: plan, resolver: resolver)
     }
 
-    private func checkWords(isCommand: Bool) throws {
-        if isCommand, !flags.tasks.isEmpty {
+    private func checkWords() throws {
+        if flags.command != nil, !flags.tasks.isEmpty {
             throw UsageError(
                 message: "a task and a command: '\(flags.tasks.joined(separator: " "))' stands before '--'; "
-                    + "run one or the other")
+                    + "run one or the other"
+            )
         }
-        if !isCommand, flags.tasks.isEmpty, !flags.list {
-            throw UsageError(message: "no task is named; 'coord list' shows them, 'coord run -H HOSTS -- COMMAND' needs none")
+        if flags.command == nil, flags.tasks.isEmpty, !flags.list {
+            throw UsageError(
+                message: "no task is named; 'coord list' shows them, 'coord run -H HOSTS -- COMMAND' needs none"
+            )
         }
         if let word = flags.tasks.first(where: { $0.contains(":") }) {
             throw UsageError(
-                message: "'\(Printable.line(word, limit: 100))': arguments of tasks are not supported by this version yet")
+                message:
+                    "'\(Printable.line(word, limit: 100))': arguments of tasks are not supported by this version yet"
+            )
         }
         if flags.quiet, flags.verbose { throw UsageError(message: "-q and -v contradict each other; leave one out") }
-        if flags.command.joined().contains("\0") { throw UsageError(message: "the command holds a NUL byte") }
-        if isCommand, flags.command.allSatisfy({ $0.allSatisfy(\.isWhitespace) }) {
+        if let command = flags.command, command.allSatisfy(\.isWhitespace) {
             throw UsageError(message: "the command behind '--' is empty")
         }
     }
@@ -92,17 +96,28 @@ struct Preparation {
         let commandTimeout = try duration(flags.commandTimeout, flag: "-T")
         let selection = try flags.selectionOptions.selection()
         let modeFlags = ModeFlags(
-            parallel: flags.parallel, sequential: flags.sequential, poolSize: flags.poolSize, agents: flags.agents,
-            isCommand: isCommand)
+            parallel: flags.parallel,
+            sequential: flags.sequential,
+            poolSize: flags.poolSize,
+            agents: flags.agents,
+            isCommand: isCommand
+        )
         var plan = RunPlan(warnOnly: flags.warnOnly)
         do {
-            for task in try definitions(file: file, isCommand: isCommand) {
+            for task in try definitions(file: file) {
                 let hosts = try resolveHosts(task: isCommand ? nil : task, file: file, selection: selection)
                 let shape = try resolveShape(
-                    task: isCommand ? nil : task, file: file, flags: modeFlags, hostCount: hosts.count)
+                    task: isCommand ? nil : task,
+                    file: file,
+                    flags: modeFlags,
+                    hostCount: hosts.count
+                )
                 plan.add(
-                    task, on: hosts, shape: shape,
-                    timeout: task.timeout ?? commandTimeout ?? (isCommand ? nil : file?.defaults.timeout))
+                    task,
+                    on: hosts,
+                    shape: shape,
+                    timeout: task.timeout ?? commandTimeout ?? (isCommand ? nil : file?.defaults.timeout)
+                )
             }
         } catch let error as PlanningError {
             throw UsageError(message: error.description)
@@ -115,10 +130,8 @@ struct Preparation {
         return plan
     }
 
-    private func definitions(file: Coordfile?, isCommand: Bool) throws -> [TaskDefinition] {
-        if isCommand {
-            return [TaskDefinition(name: "command", steps: [.run(flags.command.joined(separator: " "))])]
-        }
+    private func definitions(file: Coordfile?) throws -> [TaskDefinition] {
+        if let command = flags.command { return [TaskDefinition(name: "command", steps: [.run(command)])] }
         guard let file else { return [] }
         return try flags.tasks.map { try file.task(named: $0) }
     }

@@ -14,23 +14,26 @@ struct RunCommand: ParsableCommand {
         discussion: """
             Each task finishes on all its hosts before the next begins. Without -P, -z, --agents and `mode: parallel` \
             a task runs on one host at a time, in the order listed; a command runs in parallel unless --sequential.
-            """)
+            """
+    )
 
     @Argument(help: "Tasks of the task file.")
     var tasks: [String] = []
 
-    /// The words of one shell command, behind `--`. ArgumentParser takes no second list of arguments, so `Coord.main`
-    /// hands them over as this option.
-    @Option(name: .customLong(RunCommand.commandWordName), parsing: .unconditionalSingleValue, help: .hidden)
-    var command: [String] = []
+    /// One shell command, from behind `--`, after a colon. ArgumentParser takes no second list of arguments and no empty
+    /// value, so `Coord.main` hands it over as this option.
+    @Option(name: .customLong(RunCommand.commandOption), help: .hidden)
+    var markedCommand: String?
 
-    private static let commandWordName = "command-word-behind-terminator"
+    private static let commandOption = "command-behind-terminator"
+
+    /// The command behind `--`, its words joined by blanks as ssh(1) does; nil when there is no `--`.
+    var command: String? { markedCommand.map { String($0.dropFirst()) } }
 
     /// Turns `run FLAGS -- WORDS` into what the parser takes; other command lines stay as they are.
     static func handingOverCommand(_ words: [String]) -> [String] {
         guard words.first == configuration.commandName, let end = words.firstIndex(of: "--") else { return words }
-        let command = words[(end + 1)...]
-        return words[..<end] + (command.isEmpty ? [""] : command).flatMap { ["--\(commandWordName)", $0] }
+        return words[..<end] + ["--\(commandOption)=:\(words[(end + 1)...].joined(separator: " "))"]
     }
 
     @Flag(name: [.customShort("l"), .long], help: "List the tasks and stop.")
@@ -44,7 +47,8 @@ struct RunCommand: ParsableCommand {
 
     @Option(
         name: [.customShort("z", allowingJoined: true), .long],
-        help: "Workers in each agent's pool; implies -P. Default: half the hosts.")
+        help: "Workers in each agent's pool; implies -P. Default: half the hosts."
+    )
     var poolSize: Int?
 
     @Flag(help: "The opposite of -P, for tasks without a mode and for commands.")
@@ -61,27 +65,35 @@ struct RunCommand: ParsableCommand {
 
     @Option(
         name: [.customShort("i", allowingJoined: true), .long],
-        help: ArgumentHelp("A private key. Repeatable.", valueName: "file"))
+        help: ArgumentHelp("A private key. Repeatable.", valueName: "file")
+    )
     var identity: [String] = []
 
     @Option(
         name: [.customShort("o", allowingJoined: true), .customLong("option")],
-        help: ArgumentHelp("An OpenSSH option: -o StrictHostKeyChecking=accept-new. Repeatable.", valueName: "key=value"))
+        help: ArgumentHelp(
+            "An OpenSSH option: -o StrictHostKeyChecking=accept-new. Repeatable.",
+            valueName: "key=value"
+        )
+    )
     var options: [String] = []
 
     @Option(
         name: [.customShort("t", allowingJoined: true), .long],
-        help: ArgumentHelp("Connecting, login included, may take this long. Default: 10s.", valueName: "duration"))
+        help: ArgumentHelp("Connecting, login included, may take this long. Default: 10s.", valueName: "duration")
+    )
     var timeout: String?
 
     @Option(
         name: [.customShort("T", allowingJoined: true), .long],
-        help: ArgumentHelp("The task may take this long on one host. Default: no limit.", valueName: "duration"))
+        help: ArgumentHelp("The task may take this long on one host. Default: no limit.", valueName: "duration")
+    )
     var commandTimeout: String?
 
     @Flag(
         name: [.customShort("w"), .long],
-        help: "A failing step does not stop the host's later steps, and the run exits 0.")
+        help: "A failing step does not stop the host's later steps, and the run exits 0."
+    )
     var warnOnly = false
 
     @Flag(name: [.customShort("q"), .long], help: "No banner and no summary, only warnings and failures.")
@@ -106,13 +118,19 @@ struct RunCommand: ParsableCommand {
     private func carryOut(_ prepared: Preparation.Prepared) throws -> Int32 {
         let interrupts = try InterruptPipe.install()
         var configuration = RunEngine.Configuration(
-            agentProgram: try AgentProgram.find(), agentCount: prepared.plan.agentCount)
+            agentProgram: try AgentProgram.find(),
+            agentCount: prepared.plan.agentCount
+        )
         configuration.outputFolder = outdir.map(ConnectionOptions.absolute)
         configuration.interruptDescriptor = interrupts
         configuration.logger.logLevel = verbosity == .verbose ? .debug : .warning
         let presenter = output.presenter(plan: prepared.plan, verbosity: verbosity)
         let engine = try RunEngine(
-            plan: prepared.plan, resolver: prepared.resolver, configuration: configuration, presenter: presenter)
+            plan: prepared.plan,
+            resolver: prepared.resolver,
+            configuration: configuration,
+            presenter: presenter
+        )
         let report = try engine.run()
         try presenter.present(report)
         return report.exitStatus

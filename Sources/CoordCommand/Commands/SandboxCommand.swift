@@ -12,7 +12,8 @@ struct SandboxCommand: ParsableCommand {
 
             It listens on loopback addresses only for who it lets in, with keys of its own, and `down` removes it all.
             """,
-        subcommands: [Up.self, Down.self, Status.self])
+        subcommands: [Up.self, Down.self, Status.self]
+    )
 
     /// Where the sandbox is.
     struct Folder: ParsableArguments {

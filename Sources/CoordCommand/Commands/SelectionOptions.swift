@@ -7,17 +7,20 @@ import HostSets
 struct SelectionOptions: ParsableArguments {
     @Option(
         name: [.customShort("H", allowingJoined: true), .long],
-        help: ArgumentHelp("Host patterns: web[01-40], 'a,b', '@role!web03'. Repeatable.", valueName: "hosts"))
+        help: ArgumentHelp("Host patterns: web[01-40], 'a,b', '@role!web03'. Repeatable.", valueName: "hosts")
+    )
     var hosts: [String] = []
 
     @Option(
         name: [.customShort("R", allowingJoined: true), .long],
-        help: ArgumentHelp("Roles of the task file, comma-separated. Repeatable.", valueName: "roles"))
+        help: ArgumentHelp("Roles of the task file, comma-separated. Repeatable.", valueName: "roles")
+    )
     var roles: [String] = []
 
     @Option(
         name: [.customShort("x", allowingJoined: true), .long],
-        help: ArgumentHelp("Host patterns to leave out, whatever they come from. Repeatable.", valueName: "hosts"))
+        help: ArgumentHelp("Host patterns to leave out, whatever they come from. Repeatable.", valueName: "hosts")
+    )
     var exclude: [String] = []
 
     @Option(help: ArgumentHelp("Hosts, one a line, # comments; '-' for standard input.", valueName: "file"))
@@ -31,8 +34,12 @@ struct SelectionOptions: ParsableArguments {
     /// - Throws: ``UsageError`` for a hosts file that can't be read.
     func selection() throws -> HostSelection {
         HostSelection(
-            hosts: hosts, roles: roles, hostsFile: try hostsFile.map(Self.expressions), exclude: exclude,
-            keepDuplicates: keepDuplicates)
+            hosts: hosts,
+            roles: roles,
+            hostsFile: try hostsFile.map(Self.expressions),
+            exclude: exclude,
+            keepDuplicates: keepDuplicates
+        )
     }
 
     private static func expressions(inFile path: String) throws -> [String] {
@@ -63,7 +70,10 @@ struct TaskFileOption: ParsableArguments {
     @Option(
         name: [.customShort("f", allowingJoined: true), .long],
         help: ArgumentHelp(
-            "The task file. Default: Coordfile.yaml in this folder or the nearest above.", valueName: "file"))
+            "The task file. Default: Coordfile.yaml in this folder or the nearest above.",
+            valueName: "file"
+        )
+    )
     var file: String?
 
     /// The file that is named or found.
@@ -75,7 +85,8 @@ struct TaskFileOption: ParsableArguments {
             guard isNeeded else { return nil }
             throw UsageError(
                 message: "there is no Coordfile.yaml in \(folder) or above; name one with -f, or run a command: "
-                    + "coord run -H HOSTS -- COMMAND")
+                    + "coord run -H HOSTS -- COMMAND"
+            )
         }
         do {
             return try Coordfile.load(path: path)

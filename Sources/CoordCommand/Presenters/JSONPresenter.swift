@@ -168,7 +168,10 @@ private struct HostObject: Encodable {
 
     /// Text where the bytes are UTF-8, else base64.
     private func encode(
-        _ bytes: [UInt8], _ textKey: Keys, _ base64Key: Keys, _ container: inout KeyedEncodingContainer<Keys>
+        _ bytes: [UInt8],
+        _ textKey: Keys,
+        _ base64Key: Keys,
+        _ container: inout KeyedEncodingContainer<Keys>
     ) throws {
         if let text = String(validating: bytes, as: UTF8.self) {
             try container.encode(text, forKey: textKey)

@@ -51,7 +51,8 @@ final class LinesPresenter: ReportPresenter {
             let where_ = result.agent.map { " on \($0)" } ?? ""
             rendered.stderr += Notices.bytes(
                 "\(Summary.line(result))\(where_), \(Summary.seconds(result.seconds.total)) (queue "
-                    + "\(Summary.seconds(result.seconds.queue)), run \(Summary.seconds(result.seconds.run)))")
+                    + "\(Summary.seconds(result.seconds.queue)), run \(Summary.seconds(result.seconds.run)))"
+            )
         }
         return rendered
     }

@@ -34,7 +34,9 @@ enum Summary {
     /// One host that is not ok: outcome, status or signal, stage, message.
     static func line(_ result: HostResult) -> String {
         var details: [String] = []
-        if let status = result.exitStatus, status != 0 || result.outcome != .ok { details.append("exit status \(status)") }
+        if let status = result.exitStatus, status != 0 || result.outcome != .ok {
+            details.append("exit status \(status)")
+        }
         if let signal = result.signal { details.append("signal \(signal)") }
         if let stage = result.stage, result.outcome != .ok { details.append("at \(stage)") }
         if result.outputOpen { details.append("a background process still holds its output") }
