@@ -205,7 +205,9 @@ final class AgentLoop {
                 decide(.workerMisbehaved(pipe.worker, "its worker's result can't be read: \(error)"))
             }
         case .returned:
-            decide(.workerReturned(pipe.worker, reason: String(decoding: frame.payload, as: UTF8.self)))
+            decide(.workerReturned(pipe.worker, reason: String(decoding: frame.payload, as: UTF8.self), .setback))
+        case .turnedAway:
+            decide(.workerReturned(pipe.worker, reason: String(decoding: frame.payload, as: UTF8.self), .busy))
         case .job, .grant, .stop: decide(.workerMisbehaved(pipe.worker, "its worker sent a frame of the agent's"))
         }
     }
@@ -283,7 +285,7 @@ final class AgentLoop {
                     $0.outputIncomplete = loss.possiblyRunning
                 }
             )
-        case .returnLease(let key, let reason, let isSetback):
+        case .returnLease(let key, let reason, let cause):
             leases[key] = nil
             link.send(
                 .returned(
@@ -291,7 +293,7 @@ final class AgentLoop {
                         $0.entry = key.entry
                         $0.attempt = key.attempt
                         $0.reason = reason
-                        $0.setback = isSetback
+                        $0.cause = cause.wire
                     }
                 )
             )
@@ -420,6 +422,16 @@ final class AgentLoop {
         while ForkPool.orphanIsAlive(pid: pool.pid) {
             if BootClock.now > deadline { return ForkPool.killOrphan(pid: pool.pid) }
             _ = try poller.ready(timeoutMilliseconds: 5)
+        }
+    }
+}
+
+extension AgentMachine.ReturnCause {
+    fileprivate var wire: WireReturnCause {
+        switch self {
+        case .revoked: .revoked
+        case .setback: .setback
+        case .busy: .busy
         }
     }
 }

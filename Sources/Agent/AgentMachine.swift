@@ -29,6 +29,16 @@ struct AgentMachine {
         let taskLimit: Duration?
     }
 
+    /// Why a lease goes back unstarted.
+    enum ReturnCause: Equatable {
+        /// It was asked for.
+        case revoked
+        /// Its worker died, could not be forked, or was not granted in time.
+        case setback
+        /// The host's server took no more connections for now.
+        case busy
+    }
+
     /// What has happened.
     enum Event: Equatable {
         case leased([Lease])
@@ -43,7 +53,7 @@ struct AgentMachine {
         case workerClaimed(WorkerID)
         /// The worker's last frame: its own result, or the lease given back.
         case workerFinished(WorkerID)
-        case workerReturned(WorkerID, reason: String)
+        case workerReturned(WorkerID, reason: String, ReturnCause)
         /// Its output waits for credit, or flows again.
         case workerBlocked(WorkerID, Bool)
         /// Its pipe broke the frame rules.
@@ -66,7 +76,7 @@ struct AgentMachine {
         case reportResult(EntryKey, WorkerID)
         /// The worker gave none: this is what its end means.
         case reportLoss(EntryKey, Loss)
-        case returnLease(EntryKey, reason: String, isSetback: Bool)
+        case returnLease(EntryKey, reason: String, ReturnCause)
         /// Forget the worker.
         case release(WorkerID)
     }
@@ -127,7 +137,8 @@ struct AgentMachine {
         case .workerEntered(let worker, let stage): active[worker]?.stage = stage
         case .workerClaimed(let worker): claim(worker, at: now, &effects)
         case .workerFinished(let worker): report(worker, at: now, &effects)
-        case .workerReturned(let worker, let reason): report(worker, returning: reason, at: now, &effects)
+        case .workerReturned(let worker, let reason, let cause):
+            report(worker, returning: (reason, cause), at: now, &effects)
         case .workerBlocked(let worker, let isBlocked): block(worker, isBlocked, at: now)
         case .workerMisbehaved(let worker, let message): kill(worker, because: message, &effects)
         case .workerGone(let worker, let end): bury(worker, end, &effects)
@@ -157,7 +168,7 @@ struct AgentMachine {
         var kept: Deque<Lease> = []
         for lease in waiting {
             if wanted.contains(lease.key) {
-                effects.append(.returnLease(lease.key, reason: reason, isSetback: false))
+                effects.append(.returnLease(lease.key, reason: reason, .revoked))
             } else {
                 kept.append(lease)
             }
@@ -196,7 +207,7 @@ struct AgentMachine {
 
     private mutating func report(
         _ worker: WorkerID,
-        returning reason: String? = nil,
+        returning returned: (reason: String, cause: ReturnCause)? = nil,
         at now: Duration,
         _ effects: inout [Effect]
     ) {
@@ -205,8 +216,8 @@ struct AgentMachine {
         // It only has to exit now.
         active[worker]?.killAt = now + Self.killGrace
         workerOfEntry[state.lease.key] = nil
-        if let reason {
-            effects.append(.returnLease(state.lease.key, reason: reason, isSetback: true))
+        if let returned {
+            effects.append(.returnLease(state.lease.key, reason: returned.reason, returned.cause))
         } else {
             effects.append(.reportResult(state.lease.key, worker))
         }
@@ -241,7 +252,7 @@ struct AgentMachine {
     private mutating func spawnFailed(_ worker: WorkerID, _ message: String, _ effects: inout [Effect]) {
         guard let state = active.removeValue(forKey: worker) else { return }
         workerOfEntry[state.lease.key] = nil
-        effects.append(.returnLease(state.lease.key, reason: message, isSetback: true))
+        effects.append(.returnLease(state.lease.key, reason: message, .setback))
         effects.append(.release(worker))
     }
 
@@ -281,7 +292,7 @@ struct AgentMachine {
         } else if state.killReason != nil {
             loss(.unreachable, "no end by the connect timeout: \(how)")
         } else {
-            effects.append(.returnLease(key, reason: "\(how) before the task started", isSetback: true))
+            effects.append(.returnLease(key, reason: "\(how) before the task started", .setback))
         }
     }
 

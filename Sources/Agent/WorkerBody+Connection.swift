@@ -201,6 +201,7 @@ extension WorkerBody {
         if error.code == .noCommonAlgorithm {
             return end(.refused, explainNoCommonAlgorithm(error, session))
         }
+        if session.wasTurnedAway { return .turnedAway("\(error)") }
         return end(.unreachable, "\(host): \(error)")
     }
 }

@@ -67,6 +67,8 @@ final class WorkerBody {
             }
         case .returned(let reason):
             link.send(.returned, Array(reason.utf8.prefix(WorkerFrameKind.returned.payloadLimit)))
+        case .turnedAway(let reason):
+            link.send(.turnedAway, Array(reason.utf8.prefix(WorkerFrameKind.turnedAway.payloadLimit)))
         case .agentGone:
             return link.isMalformed ? WorkerExit.malformed : WorkerExit.agentGone
         }

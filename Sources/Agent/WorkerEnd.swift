@@ -6,6 +6,8 @@ enum WorkerEnd: Error {
     case finished(WireResult)
     /// Never started, the lease goes back.
     case returned(String)
+    /// Never started: the server took no more connections for now.
+    case turnedAway(String)
     /// The agent is gone: nobody is left to tell.
     case agentGone
 }

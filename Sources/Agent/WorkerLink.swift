@@ -112,7 +112,7 @@ final class WorkerLink {
         case .stop:
             if job == nil { isMalformed = true }
             if !orders.contains(.stop) { orders.append(.stop) }
-        case .stage, .claim, .stdout, .stderr, .finished, .returned:
+        case .stage, .claim, .stdout, .stderr, .finished, .returned, .turnedAway:
             isMalformed = true
         }
     }

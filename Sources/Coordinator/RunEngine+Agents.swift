@@ -171,12 +171,17 @@ extension RunEngine {
         case .finished(let finished):
             try finish(lease(finished.entry, finished.attempt), finished.result)
         case .returned(let returned):
-            try handle(
-                .hostReturned(
-                    lease(returned.entry, returned.attempt),
-                    returned.setback ? .setback : .revoked
-                )
-            )
+            let lease = lease(returned.entry, returned.attempt)
+            if plan.entries.indices.contains(lease.entry.index) {
+                returnReasons[lease.entry.index] = Printable.line(returned.reason, limit: 500)
+            }
+            let cause: Scheduler.ReturnCause =
+                switch returned.cause {
+                case .revoked: .revoked
+                case .busy: .busy
+                case .setback, .UNRECOGNIZED: .setback
+                }
+            try handle(.hostReturned(lease, cause))
         case .fault(let fault): try fail(id, Printable.line(fault.message, limit: 500))
         case .helloReply, .pong: break  // the connection deals with these
         }

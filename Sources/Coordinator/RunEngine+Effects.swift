@@ -109,10 +109,16 @@ extension RunEngine {
             result.message = "its agent reported an end that needs a grant, and there was none"
             result.possiblyRunning = true
         case .setbacks:
-            result.message =
-                "not started: its worker or agent ended \(configuration.policy.setbackLimit + 1) times before the task"
+            let tries = configuration.policy.setbackLimit + 1
+            result.message = "not started, tried \(tries) times: \(returnReasons[entry.index] ?? "its agents went away")"
             result.stage = WireStage.grant.name
+        case .busy:
+            let tries = configuration.policy.busyLimit + 1
+            result.message =
+                "its server took no connection, tried \(tries) times: \(returnReasons[entry.index] ?? "closed")"
+            result.stage = WireStage.handshake.name
         }
+        returnReasons[entry.index] = nil
         // What the stages did not take was spent in the queue.
         if lease != nil {
             let elapsed = Double(BootClock.now.nanoseconds - phaseStart.nanoseconds) / 1e9

@@ -68,6 +68,8 @@ public final class RunEngine {
     var timers: [(timer: Scheduler.Timer, at: Instant)] = []
     var results: [HostResult?]
     var reported: [Int: WireResult] = [:]
+    /// Why entries came back unstarted the last time.
+    var returnReasons: [Int: String] = [:]
     var phaseStart = Instant(nanoseconds: 0)
     var runStart = Instant(nanoseconds: 0)
     var runEnd = Instant(nanoseconds: 0)

@@ -32,6 +32,8 @@ public enum WorkerFrameKind: UInt8, Sendable, CaseIterable {
     case finished = 20
     /// Never started and gives the lease back: the reason in UTF-8. The last frame.
     case returned = 21
+    /// Never started: the server took no more connections for now. The reason in UTF-8. The last frame.
+    case turnedAway = 22
 
     /// The longest payload that is accepted, in bytes.
     public var payloadLimit: Int {
@@ -41,7 +43,7 @@ public enum WorkerFrameKind: UInt8, Sendable, CaseIterable {
         case .stage: 1
         case .stdout, .stderr: WorkerFrame.outputLimit
         case .finished: 256 << 10
-        case .returned: 4096
+        case .returned, .turnedAway: 4096
         }
     }
 }

@@ -224,6 +224,50 @@ public nonisolated enum WireStage: SwiftProtobuf.Enum, Swift.CaseIterable {
 
 }
 
+public nonisolated enum WireReturnCause: SwiftProtobuf.Enum, Swift.CaseIterable {
+  public typealias RawValue = Int
+
+  /// it was asked for
+  case revoked // = 0
+
+  /// its worker died, could not be forked, or was not granted in time
+  case setback // = 1
+
+  /// the host's server took no more connections for now
+  case busy // = 2
+  case UNRECOGNIZED(Int)
+
+  public init() {
+    self = .revoked
+  }
+
+  public init?(rawValue: Int) {
+    switch rawValue {
+    case 0: self = .revoked
+    case 1: self = .setback
+    case 2: self = .busy
+    default: self = .UNRECOGNIZED(rawValue)
+    }
+  }
+
+  public var rawValue: Int {
+    switch self {
+    case .revoked: return 0
+    case .setback: return 1
+    case .busy: return 2
+    case .UNRECOGNIZED(let i): return i
+    }
+  }
+
+  // The compiler won't synthesize support with the UNRECOGNIZED case.
+  public static let allCases: [WireReturnCause] = [
+    .revoked,
+    .setback,
+    .busy,
+  ]
+
+}
+
 public nonisolated struct WireToAgent: Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
@@ -961,8 +1005,7 @@ public nonisolated struct WireReturned: Sendable {
 
   public var reason: String = String()
 
-  /// not asked for: its worker died, could not be forked, or was not granted in time
-  public var setback: Bool = false
+  public var cause: WireReturnCause = .revoked
 
   public var unknownFields = SwiftProtobuf.UnknownStorage()
 
@@ -1047,6 +1090,10 @@ nonisolated extension WireOutcome: SwiftProtobuf._ProtoNameProviding {
 
 nonisolated extension WireStage: SwiftProtobuf._ProtoNameProviding {
   public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{2}\0STAGE_NONE\0\u{1}STAGE_RESOLVE\0\u{1}STAGE_CONNECT\0\u{1}STAGE_HANDSHAKE\0\u{1}STAGE_HOST_KEY\0\u{1}STAGE_AUTHENTICATE\0\u{1}STAGE_GRANT\0\u{1}STAGE_RUN\0")
+}
+
+nonisolated extension WireReturnCause: SwiftProtobuf._ProtoNameProviding {
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{2}\0RETURN_CAUSE_REVOKED\0\u{1}RETURN_CAUSE_SETBACK\0\u{1}RETURN_CAUSE_BUSY\0")
 }
 
 nonisolated extension WireToAgent: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
@@ -2561,7 +2608,7 @@ nonisolated extension WireStageSeconds: SwiftProtobuf.Message, SwiftProtobuf._Me
 
 nonisolated extension WireReturned: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   public static let protoMessageName: String = _protobuf_package + ".Returned"
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}entry\0\u{1}attempt\0\u{1}reason\0\u{1}setback\0")
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}entry\0\u{1}attempt\0\u{1}reason\0\u{1}cause\0")
 
   public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -2572,7 +2619,7 @@ nonisolated extension WireReturned: SwiftProtobuf.Message, SwiftProtobuf._Messag
       case 1: try { try decoder.decodeSingularUInt32Field(value: &self.entry) }()
       case 2: try { try decoder.decodeSingularUInt32Field(value: &self.attempt) }()
       case 3: try { try decoder.decodeSingularStringField(value: &self.reason) }()
-      case 4: try { try decoder.decodeSingularBoolField(value: &self.setback) }()
+      case 4: try { try decoder.decodeSingularEnumField(value: &self.cause) }()
       default: break
       }
     }
@@ -2588,8 +2635,8 @@ nonisolated extension WireReturned: SwiftProtobuf.Message, SwiftProtobuf._Messag
     if !self.reason.isEmpty {
       try visitor.visitSingularStringField(value: self.reason, fieldNumber: 3)
     }
-    if self.setback != false {
-      try visitor.visitSingularBoolField(value: self.setback, fieldNumber: 4)
+    if self.cause != .revoked {
+      try visitor.visitSingularEnumField(value: self.cause, fieldNumber: 4)
     }
     try unknownFields.traverse(visitor: &visitor)
   }
@@ -2598,7 +2645,7 @@ nonisolated extension WireReturned: SwiftProtobuf.Message, SwiftProtobuf._Messag
     if lhs.entry != rhs.entry {return false}
     if lhs.attempt != rhs.attempt {return false}
     if lhs.reason != rhs.reason {return false}
-    if lhs.setback != rhs.setback {return false}
+    if lhs.cause != rhs.cause {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }

@@ -202,6 +202,13 @@ public final class SSHSession {
         return SSHText.line(Array(String(cString: banner).utf8))
     }
 
+    /// Whether the other end took no more connections for now: it closed this one before a word, or said that its
+    /// `MaxStartups` (sshd_config(5)) were exceeded. Trying again later makes sense then.
+    public var wasTurnedAway: Bool {
+        let heard = clearText
+        return connectionLoss != nil && (heard.isEmpty || heard.starts(with: Array("Exceeded MaxStartups".utf8)))
+    }
+
     /// What came before the keys were exchanged, as far as it is kept.
     private var clearText: [UInt8] {
         Array(UnsafeBufferPointer(start: transport.pointee.record, count: transport.pointee.record_count))

@@ -41,6 +41,8 @@ extension Scheduler {
         case revoked
         /// Its worker died or gave up before it was granted.
         case setback
+        /// The host's server took no more connections for now.
+        case busy
     }
 
     /// Something to do, in the order given.
@@ -81,6 +83,8 @@ extension Scheduler {
         case heartbeat
         /// No agent has been open for too long.
         case lastAgent
+        /// An entry whose server was busy may be tried again.
+        case retry
     }
 
     /// Where an outcome comes from.
@@ -101,5 +105,7 @@ extension Scheduler {
         case violation
         /// It came back unstarted too often.
         case setbacks
+        /// Its server was busy too often.
+        case busy
     }
 }

@@ -27,6 +27,9 @@ public struct Scheduler: Sendable {
     private var entries: [EntryState]
     private var attempts: [UInt32]
     private var setbacks: [UInt8]
+    private var busyCounts: [UInt8]
+    /// Entries that wait for another try, the next one first.
+    private var delayed: [(due: Instant, entry: EntryID)] = []
     private var agents: [AgentState]
     private var queues: [EntryQueue]
     private var unfinishedInPhase = 0
@@ -35,6 +38,7 @@ public struct Scheduler: Sendable {
     private var heartbeatDue = Instant(nanoseconds: 0)
     private var now = Instant(nanoseconds: 0)
     private var hasStarted = false
+    private var retryDue: Instant?
     /// For each reach class: since when something is queued that no open agent reaches.
     private var unreachableSince: [Instant?]
 
@@ -67,6 +71,9 @@ public struct Scheduler: Sendable {
         /// Leases without an end.
         var outstanding = 0
         var revoking = 0
+        /// Leases that are not claimed: their workers connect, or will.
+        var connecting = 0
+        var pace = ConnectPace()
         /// Entries leased to it, in the order of the leases; those that have moved on are dropped now and then.
         var leased: [EntryID] = []
         var lastHeard = Instant(nanoseconds: 0)
@@ -86,6 +93,7 @@ public struct Scheduler: Sendable {
         entries = Array(repeating: .queued, count: count)
         attempts = Array(repeating: 0, count: count)
         setbacks = Array(repeating: 0, count: count)
+        busyCounts = Array(repeating: 0, count: count)
         agents = Array(repeating: AgentState(), count: plan.agents.count)
         queues = Array(repeating: EntryQueue(), count: plan.reachClassCount)
         unreachableSince = Array(repeating: nil, count: plan.reachClassCount)
@@ -109,7 +117,7 @@ public struct Scheduler: Sendable {
         case .hostReturned(let lease, let cause): takeBack(lease, cause, &effects)
         case .interrupted: interrupt(&effects)
         case .timerFired(.heartbeat): beat(&effects)
-        case .timerFired(.lastAgent): break  // watchReach looks at the time
+        case .timerFired(.lastAgent), .timerFired(.retry): break  // what follows looks at the time
         }
         advance(&effects)
     }
@@ -163,6 +171,7 @@ public struct Scheduler: Sendable {
     private mutating func advance(_ effects: inout [Effect]) {
         // Agents may open first, so that the first wave is spread over all of them.
         guard hasStarted else { return }
+        requeueDelayed(&effects)
         repeat {
             while status == .running, unfinishedInPhase == 0, currentPhase + 1 < plan.phases.count {
                 if failuresInPhase > 0, !plan.phases[currentPhase].continuesAfterFailure {
@@ -227,6 +236,8 @@ public struct Scheduler: Sendable {
         for lease in leases.sorted(by: { $0.entry < $1.entry }) { settleLoss(of: lease, &effects) }
         agents[agent.index].outstanding = 0
         agents[agent.index].revoking = 0
+        agents[agent.index].connecting = 0
+        agents[agent.index].pace = ConnectPace()
     }
 
     /// The lease of an entry when this agent holds it and it has no end.
@@ -281,6 +292,8 @@ public struct Scheduler: Sendable {
     private mutating func claim(_ lease: Lease, _ effects: inout [Effect]) {
         guard case .leased(lease, let isRevoking) = entries[lease.entry.index] else { return }
         if isRevoking { agents[lease.agent.index].revoking -= 1 }
+        agents[lease.agent.index].connecting -= 1
+        agents[lease.agent.index].pace.connected(slots: agents[lease.agent.index].slots)
         entries[lease.entry.index] = .claimed(lease)
         // While draining it has been told to stop already, and its end will be reported.
         if status == .running { effects.append(.journalGrant(lease)) }
@@ -315,7 +328,12 @@ public struct Scheduler: Sendable {
 
     private mutating func takeBack(_ lease: Lease, _ cause: ReturnCause, _ effects: inout [Effect]) {
         switch entries[lease.entry.index] {
-        case .leased(lease, _): putBackOrEnd(lease, counts: cause == .setback, &effects)
+        case .leased(lease, _):
+            if cause == .busy, status == .running {
+                delay(lease, &effects)
+            } else {
+                putBackOrEnd(lease, counts: cause == .setback, &effects)
+            }
         case .claimed(lease):
             effects.append(.journalWithdrawal(lease))
             putBackOrEnd(lease, counts: cause == .setback, &effects)
@@ -340,6 +358,29 @@ public struct Scheduler: Sendable {
         }
     }
 
+    /// The host's server was busy: fewer connections at once from this agent, and another try later.
+    private mutating func delay(_ lease: Lease, _ effects: inout [Effect]) {
+        let entry = lease.entry
+        agents[lease.agent.index].pace.turnedAway(connecting: agents[lease.agent.index].connecting, at: now)
+        busyCounts[entry.index] += 1
+        let tries = Int(busyCounts[entry.index])
+        guard tries <= plan.policy.busyLimit else { return finish(entry, .unreachable, .busy, lease, &effects) }
+        release(entry)
+        entries[entry.index] = .queued
+        let wait = ConnectPace.delay(entry: entry, tries: tries, policy: plan.policy)
+        let due = now.advanced(by: wait)
+        delayed.insert((due, entry), at: delayed.firstIndex { $0.due > due } ?? delayed.count)
+    }
+
+    /// Queues what has waited long enough, and sets the timer for the rest.
+    private mutating func requeueDelayed(_ effects: inout [Effect]) {
+        let count = delayed.prefix { $0.due <= now }.count
+        for (_, entry) in delayed.prefix(count) { putBack(entry) }
+        delayed.removeFirst(count)
+        if let next = delayed.first, retryDue != next.due { effects.append(.setTimer(.retry, next.due)) }
+        retryDue = delayed.first?.due
+    }
+
     private mutating func putBack(_ entry: EntryID) {
         entries[entry.index] = .queued
         queues[plan.reachClass(of: entry.index)].putBack(entry)
@@ -350,6 +391,7 @@ public struct Scheduler: Sendable {
         switch entries[entry.index] {
         case .leased(let lease, let isRevoking):
             agents[lease.agent.index].outstanding -= 1
+            agents[lease.agent.index].connecting -= 1
             if isRevoking { agents[lease.agent.index].revoking -= 1 }
         case .claimed(let lease): agents[lease.agent.index].outstanding -= 1
         case .granted(let lease):
@@ -401,6 +443,7 @@ public struct Scheduler: Sendable {
         guard status == .running else { return }
         status = .draining(cause)
         for reachClass in queues.indices { _ = queues[reachClass].removeAll() }
+        delayed = []
         let first = plan.phases.isEmpty ? 0 : plan.phases[currentPhase].entries.lowerBound
         for index in first..<entries.count where entries[index] == .queued {
             finish(EntryID(index), Self.outcome(of: cause), cause, nil, &effects)
@@ -426,7 +469,7 @@ public struct Scheduler: Sendable {
     private static func outcome(of cause: FinishCause) -> Outcome {
         switch cause {
         case .interrupted: .cancelled
-        case .reported, .agentLost, .noAgent, .failures, .journalFailed, .violation, .setbacks: .skipped
+        case .reported, .agentLost, .noAgent, .failures, .journalFailed, .violation, .setbacks, .busy: .skipped
         }
     }
 
@@ -438,7 +481,8 @@ public struct Scheduler: Sendable {
         var leases: [[Lease]] = Array(repeating: [], count: agents.count)
         if phase.isSequential {
             let isBusy = agents.contains { $0.outstanding > 0 }
-            if !isBusy, let agent = nextSequentialAgent() { leaseOne(to: agent, &leases) }
+            // One that waits for another try comes before those behind it.
+            if !isBusy, delayed.isEmpty, let agent = nextSequentialAgent() { leaseOne(to: agent, &leases) }
         } else {
             let poolSize = phase.poolSize
             while let agent = freest(poolSize: poolSize) { leaseOne(to: agent, &leases) }
@@ -473,7 +517,8 @@ public struct Scheduler: Sendable {
 
     private func freeSlots(of index: Int, poolSize: Int) -> Int {
         guard agents[index].isOpen else { return 0 }
-        return min(agents[index].slots, poolSize) - agents[index].outstanding
+        let free = min(agents[index].slots, poolSize) - agents[index].outstanding
+        return min(free, agents[index].pace.room(connecting: agents[index].connecting))
     }
 
     /// The reach class whose first entry is the next for this agent.
@@ -499,6 +544,7 @@ public struct Scheduler: Sendable {
         )
         entries[entry.index] = .leased(lease, isRevoking: false)
         agents[agent].outstanding += 1
+        agents[agent].connecting += 1
         if agents[agent].leased.count > 2 * agents[agent].outstanding + 64 {
             let holder = AgentID(agent)
             agents[agent].leased = agents[agent].leased.filter { openLease(of: $0, with: holder) != nil }
@@ -516,7 +562,9 @@ public struct Scheduler: Sendable {
             let slots = min(agents[index].slots, poolSize)
             let ahead = min(max(2, slots / 4), queued / (4 * agents.count))
             guard agents[index].outstanding <= slots + ahead / 2 else { continue }
-            while agents[index].outstanding < slots + ahead, nextClass(for: index) != nil {
+            while agents[index].outstanding < slots + ahead, nextClass(for: index) != nil,
+                agents[index].pace.room(connecting: agents[index].connecting) > 0
+            {
                 leaseOne(to: index, &leases)
             }
         }

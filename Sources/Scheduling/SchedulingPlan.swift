@@ -60,6 +60,13 @@ public struct SchedulingPlan: Sendable {
         public var restartLimit = 3
         /// How often an entry may come back unstarted (its agent or worker died) before it is unreachable.
         public var setbackLimit = 3
+        /// How often an entry is tried again because its server was busy before it is unreachable. With the delays
+        /// below that is about half a minute.
+        public var busyLimit = 12
+        /// The wait before the first of these tries; doubled with each, and spread by half of it both ways.
+        public var busyDelay = Duration.milliseconds(200)
+        /// The longest such wait.
+        public var busyDelayLimit = Duration.seconds(4)
 
         /// The defaults of docs/ARCHITECTURE.md.
         public init() {}
