@@ -16,6 +16,13 @@ final class AgentLink {
         var payload: [UInt8]?
     }
 
+    /// What the loop has to act on.
+    enum Incoming {
+        case message(WireToAgent.OneOf_Body)
+        /// A coordinator with a higher epoch has taken the run up.
+        case coordinatorReplaced
+    }
+
     let socket: ZeroMQSocket
     let incarnation: UInt64
     private let poolLimit: PoolLimit
@@ -39,8 +46,8 @@ final class AgentLink {
     /// The coordinator is gone for good as far as memory goes.
     var isFull: Bool { outbox.isFull }
 
-    /// The next message of the coordinator that is to be acted on, or nil when none waits.
-    func receive(at now: Duration) -> WireToAgent.OneOf_Body? {
+    /// The next thing of the coordinator's that is to be acted on, or nil when nothing waits.
+    func receive(at now: Duration) -> Incoming? {
         while true {
             let frames: [[UInt8]]?
             do {
@@ -50,11 +57,11 @@ final class AgentLink {
                 return nil
             }
             guard let frames else { return nil }
-            if let body = accept(frames, at: now) { return body }
+            if let incoming = accept(frames, at: now) { return incoming }
         }
     }
 
-    private func accept(_ frames: [[UInt8]], at now: Duration) -> WireToAgent.OneOf_Body? {
+    private func accept(_ frames: [[UInt8]], at now: Duration) -> Incoming? {
         guard frames.count == 2 else {
             AgentLog.write("refused a message of \(frames.count) frames")
             return nil
@@ -68,8 +75,7 @@ final class AgentLink {
         }
         guard let body = message.body else { return nil }
         if case .hello(let hello) = body {
-            greet(hello, message, from: frames[0], at: now)
-            return nil
+            return greet(hello, message, from: frames[0], at: now) ? .coordinatorReplaced : nil
         }
         guard frames[0] == peer, message.runID == runID, message.epoch == epoch, message.incarnation == incarnation
         else {
@@ -82,10 +88,17 @@ final class AgentLink {
             transmit(.pong(.with { $0.token = ping.token }), number: 0, payload: nil)
             return nil
         }
-        return inbox.accept(message.sequence) == .deliver ? body : nil
+        return inbox.accept(message.sequence) == .deliver ? .message(body) : nil
     }
 
-    private func greet(_ hello: WireHello, _ message: WireToAgent, from sender: [UInt8], at now: Duration) {
+    /// - Returns: whether this is another coordinator than before.
+    private func greet(
+        _ hello: WireHello,
+        _ message: WireToAgent,
+        from sender: [UInt8],
+        at now: Duration
+    ) -> Bool {
+        var isReplaced = false
         let isOurVersion = hello.protocolVersion == ProtocolVersion.current
         let isNewRun = runID.isEmpty
         let isKnown = isNewRun || (message.runID == runID && message.epoch >= epoch)
@@ -93,6 +106,7 @@ final class AgentLink {
             if message.epoch > epoch, !isNewRun {
                 outbox.renumber()
                 inbox = LinkInbox()
+                isReplaced = true
             } else {
                 outbox.rewind(peerHas: hello.received)
             }
@@ -116,6 +130,7 @@ final class AgentLink {
         // A refused caller is answered too, so that it can name both versions.
         transmit(.helloReply(reply), number: 0, payload: nil, to: sender)
         flush()
+        return isReplaced
     }
 
     /// Queues a message; ``flush()`` sends it.

@@ -76,10 +76,14 @@ final class AgentLoop {
     // MARK: The coordinator
 
     private func receive() {
-        while let body = link.receive(at: BootClock.now) {
+        while let incoming = link.receive(at: BootClock.now) {
             if isSilent {
                 isSilent = false
                 decide(.coordinatorHeard)
+            }
+            guard case .message(let body) = incoming else {
+                decide(.coordinatorReplaced)
+                continue
             }
             switch body {
             case .openRun(let run): open(run)

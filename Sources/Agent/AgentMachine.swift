@@ -46,6 +46,8 @@ struct AgentMachine {
         case granted([EntryKey])
         case cancelled([EntryKey])
         case cancelledAll
+        /// Another coordinator has taken the run up. It knows of what was granted and of nothing else.
+        case coordinatorReplaced
         /// Nothing was heard of the coordinator for too long, or it is heard again.
         case coordinatorSilent
         case coordinatorHeard
@@ -132,6 +134,7 @@ struct AgentMachine {
         case .granted(let keys): for key in keys { grant(key, at: now, &effects) }
         case .cancelled(let keys): cancel(Set(keys), at: now, &effects)
         case .cancelledAll: cancel(nil, at: now, &effects)
+        case .coordinatorReplaced: dropUngranted(at: now, &effects)
         case .coordinatorSilent: isSilent = true
         case .coordinatorHeard: isSilent = false
         case .workerEntered(let worker, let stage): active[worker]?.stage = stage
@@ -183,6 +186,17 @@ struct AgentMachine {
             active[worker]?.isStopping = true
             active[worker]?.killAt = now + Self.killGrace
             effects.append(.sendStop(worker))
+        }
+    }
+
+    /// Leases that were not granted mean nothing to a new coordinator: it leases those entries anew.
+    private mutating func dropUngranted(at now: Duration, _ effects: inout [Effect]) {
+        waiting.removeAll()
+        for (worker, state) in active.sorted(by: { $0.key < $1.key }) where !state.isGranted && !state.hasReported {
+            active[worker]?.hasReported = true
+            active[worker]?.killAt = now + Self.killGrace
+            workerOfEntry[state.lease.key] = nil
+            if !state.isStopping { effects.append(.sendStop(worker)) }
         }
     }
 

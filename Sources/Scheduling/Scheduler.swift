@@ -39,6 +39,8 @@ public struct Scheduler: Sendable {
     private var now = Instant(nanoseconds: 0)
     private var hasStarted = false
     private var retryDue: Instant?
+    /// Until when agents of an earlier coordinator may open again with what they hold.
+    private var handOverDue = Instant(nanoseconds: 0)
     /// For each reach class: since when something is queued that no open agent reaches.
     private var unreachableSince: [Instant?]
 
@@ -78,6 +80,8 @@ public struct Scheduler: Sendable {
         var leased: [EntryID] = []
         var lastHeard = Instant(nanoseconds: 0)
         var restarts = 0
+        /// It holds leases of an earlier coordinator, and has just opened.
+        var needsHandOver = false
 
         var isOpen: Bool {
             if case .open = status { return true }
@@ -97,6 +101,32 @@ public struct Scheduler: Sendable {
         agents = Array(repeating: AgentState(), count: plan.agents.count)
         queues = Array(repeating: EntryQueue(), count: plan.reachClassCount)
         unreachableSince = Array(repeating: nil, count: plan.reachClassCount)
+    }
+
+    /// A run that an earlier coordinator left, as its journal tells it: finished entries stay finished; granted ones are
+    /// still their agent's, if the same process of it opens again, and `lost` (or run again, if idempotent) when another
+    /// one does or none in time; the rest is queued.
+    ///
+    /// - Parameter records: one for each entry.
+    public init(plan: SchedulingPlan, resuming records: [SchedulingPlan.Record]) {
+        precondition(records.count == plan.entryCount, "one record for each entry")
+        self.init(plan: plan)
+        for (index, record) in records.enumerated() {
+            attempts[index] = record.attempts
+            switch record.progress {
+            case .unstarted: break
+            case .granted(let lease):
+                precondition(lease.entry.index == index && agents.indices.contains(lease.agent.index), "a foreign lease")
+                entries[index] = .granted(lease)
+                runningCount += 1
+                agents[lease.agent.index].outstanding += 1
+                agents[lease.agent.index].leased.append(lease.entry)
+            case .finished(let outcome):
+                entries[index] = .finished(outcome, lostLease: nil)
+                outcomeCounts[outcome, default: 0] += 1
+                unfinishedCount -= 1
+            }
+        }
     }
 
     /// The one door: what has happened, when, and what is to be done about it (appended to `effects`).
@@ -155,15 +185,25 @@ public struct Scheduler: Sendable {
         hasStarted = true
         for index in agents.indices { agents[index].lastHeard = now }
         setHeartbeat(&effects)
+        handOverDue = now.advanced(by: plan.policy.lastAgentWait)
+        if runningCount > 0 { effects.append(.setTimer(.lastAgent, handOverDue)) }
         if !plan.phases.isEmpty { beginPhase(0, &effects) }
     }
 
     private mutating func beginPhase(_ index: Int, _ effects: inout [Effect]) {
         currentPhase = index
         failuresInPhase = 0
-        let phase = plan.phases[index]
-        unfinishedInPhase = phase.entries.count
-        for entry in phase.entries { queues[plan.reachClass(of: entry)].append(EntryID(entry)) }
+        unfinishedInPhase = 0
+        for entry in plan.phases[index].entries {
+            switch entries[entry] {
+            case .queued: queues[plan.reachClass(of: entry)].append(EntryID(entry))
+            case .finished(let outcome, _):
+                if outcome != .ok { failuresInPhase += 1 }
+                continue
+            case .leased, .claimed, .granted: break
+            }
+            unfinishedInPhase += 1
+        }
         effects.append(.beginPhase(index))
     }
 
@@ -172,6 +212,7 @@ public struct Scheduler: Sendable {
         // Agents may open first, so that the first wave is spread over all of them.
         guard hasStarted else { return }
         requeueDelayed(&effects)
+        settleHandOvers(&effects)
         repeat {
             while status == .running, unfinishedInPhase == 0, currentPhase + 1 < plan.phases.count {
                 if failuresInPhase > 0, !plan.phases[currentPhase].continuesAfterFailure {
@@ -217,6 +258,7 @@ public struct Scheduler: Sendable {
         agents[agent.index].status = .open(incarnation)
         agents[agent.index].slots = max(1, slots)
         agents[agent.index].lastHeard = now
+        agents[agent.index].needsHandOver = agents[agent.index].outstanding > 0
     }
 
     private mutating func lose(_ agent: AgentID, _ effects: inout [Effect]) {
@@ -240,6 +282,22 @@ public struct Scheduler: Sendable {
         agents[agent.index].pace = ConnectPace()
     }
 
+    /// Granted entries of an earlier coordinator whose agent did not open again in time, or opened as another process.
+    private mutating func settleHandOvers(_ effects: inout [Effect]) {
+        for index in agents.indices {
+            let isLate = !agents[index].isOpen && now >= handOverDue
+            guard agents[index].outstanding > 0, agents[index].needsHandOver || isLate else { continue }
+            let holder = AgentID(index)
+            agents[index].needsHandOver = false
+            for entry in agents[index].leased {
+                guard let lease = openLease(of: entry, with: holder),
+                    agents[index].status != .open(lease.incarnation)
+                else { continue }
+                settleLoss(of: lease, &effects)
+            }
+        }
+    }
+
     /// The lease of an entry when this agent holds it and it has no end.
     private func openLease(of entry: EntryID, with agent: AgentID) -> Lease? {
         switch entries[entry.index] {
@@ -257,8 +315,8 @@ public struct Scheduler: Sendable {
         case .granted:
             let mayRunAgain = plan.phases[currentPhase].isIdempotent && status == .running
             if mayRunAgain, setbacks[lease.entry.index] < plan.policy.setbackLimit {
-                runningCount -= 1
                 setbacks[lease.entry.index] += 1
+                release(lease.entry)
                 putBack(lease.entry)
             } else {
                 finish(lease.entry, .lost, .agentLost(lease.agent), lease, &effects)

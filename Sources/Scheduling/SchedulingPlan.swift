@@ -96,6 +96,30 @@ public struct SchedulingPlan: Sendable {
         self.policy = policy
     }
 
+    /// What the journal of an earlier coordinator says of one entry.
+    public struct Record: Sendable, Equatable {
+        /// How far it came.
+        public enum Progress: Sendable, Equatable {
+            /// Never granted, or the grant was withdrawn.
+            case unstarted
+            /// Granted under this lease, and no outcome was journalled.
+            case granted(Lease)
+            /// It has its outcome.
+            case finished(Outcome)
+        }
+
+        /// How far it came.
+        public var progress: Progress
+        /// The highest attempt that was used; 0: none.
+        public var attempts: UInt32
+
+        /// A record with these parts.
+        public init(_ progress: Progress, attempts: UInt32) {
+            self.progress = progress
+            self.attempts = attempts
+        }
+    }
+
     /// How many entries there are.
     public var entryCount: Int { phases.last?.entries.upperBound ?? 0 }
     /// How many reach classes there are.
