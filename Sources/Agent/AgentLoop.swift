@@ -36,6 +36,8 @@ final class AgentLoop {
     private var workerOfEntry: [AgentMachine.EntryKey: WorkerID] = [:]
     private var silenceLimit = Duration.seconds(15)
     private var isSilent = false
+    /// Another coordinator has taken the run up, and opens it once more.
+    private var mayReopen = false
     private var ending: Ending?
     private var endBy: Duration?
     private var lastTick = BootClock.now
@@ -82,6 +84,7 @@ final class AgentLoop {
                 decide(.coordinatorHeard)
             }
             guard case .message(let body) = incoming else {
+                mayReopen = true
                 decide(.coordinatorReplaced)
                 continue
             }
@@ -100,10 +103,13 @@ final class AgentLoop {
 
     private func open(_ run: WireOpenRun) {
         var problems: [String] = []
-        if machine != nil { problems.append("a run is open already") }
+        if machine != nil, !mayReopen { problems.append("a run is open already") }
         if run.poolSize == 0 || run.tasks.isEmpty { problems.append("the run has no task or no pool") }
+        mayReopen = false
         if problems.isEmpty {
             openRun = run
+        }
+        if problems.isEmpty, machine == nil {
             silenceLimit = .milliseconds(Int64(clamping: run.silenceMilliseconds))
             machine = AgentMachine(
                 poolSize: Int(run.poolSize),

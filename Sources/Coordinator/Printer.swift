@@ -1,5 +1,3 @@
-import Glibc
-
 /// The threads that write to standard output and standard error, where a reader may be slow, stopped, or gone.
 enum Printer {
     /// Bytes to print; `chunk` comes back once they are printed, or nobody reads them any more.
@@ -17,26 +15,9 @@ enum Printer {
             return { jobs in
                 var bytes: [UInt8] = []
                 for job in jobs { bytes.append(contentsOf: job.bytes) }
-                if !isBroken { isBroken = !write(bytes, to: descriptor) }
+                if !isBroken { isBroken = !BlockingOutput.write(bytes, to: descriptor) }
                 return jobs.compactMap(\.chunk)
             }
         }
-    }
-
-    /// Writes everything, also to a descriptor that another program has made non-blocking.
-    static func write(_ bytes: [UInt8], to descriptor: Int32) -> Bool {
-        var start = 0
-        while start < bytes.count {
-            let count = bytes.withUnsafeBytes { Glibc.write(descriptor, $0.baseAddress! + start, bytes.count - start) }
-            if count >= 0 {
-                start += count
-            } else if errno == EAGAIN {
-                var item = pollfd(fd: descriptor, events: Int16(POLLOUT), revents: 0)
-                _ = poll(&item, 1, -1)
-            } else if errno != EINTR {
-                return false
-            }
-        }
-        return true
     }
 }

@@ -110,7 +110,8 @@ extension RunEngine {
             result.possiblyRunning = true
         case .setbacks:
             let tries = configuration.policy.setbackLimit + 1
-            result.message = "not started, tried \(tries) times: \(returnReasons[entry.index] ?? "its agents went away")"
+            let reason = returnReasons[entry.index] ?? "its agents went away"
+            result.message = "not started, tried \(tries) times: \(reason)"
             result.stage = WireStage.grant.name
         case .busy:
             let tries = configuration.policy.busyLimit + 1

@@ -116,7 +116,8 @@ public struct Scheduler: Sendable {
             switch record.progress {
             case .unstarted: break
             case .granted(let lease):
-                precondition(lease.entry.index == index && agents.indices.contains(lease.agent.index), "a foreign lease")
+                let isOurs = lease.entry.index == index && agents.indices.contains(lease.agent.index)
+                precondition(isOurs, "a lease of another run")
                 entries[index] = .granted(lease)
                 runningCount += 1
                 agents[lease.agent.index].outstanding += 1

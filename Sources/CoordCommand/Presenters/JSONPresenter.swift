@@ -36,7 +36,7 @@ final class JSONPresenter: ReportPresenter {
         let run = RunObject(report.description, seconds: report.seconds)
         if isStream {
             let event = RunFinishedEvent(run: run, summary: SummaryObject(report))
-            _ = Writing.write(line(event).stdout, to: STDOUT_FILENO)
+            BlockingOutput.write(line(event).stdout, to: STDOUT_FILENO)
             return
         }
         // A document of many hosts is written piece by piece.
@@ -44,12 +44,12 @@ final class JSONPresenter: ReportPresenter {
         for (index, result) in report.results.enumerated() {
             let output = try report.journal.output(of: result.entry)
             piece += Array((index == 0 ? "\n" : ",\n").utf8) + encode(HostObject(result, output, event: nil))
-            guard Writing.write(piece, to: STDOUT_FILENO) else { return }
+            guard BlockingOutput.write(piece, to: STDOUT_FILENO) else { return }
             piece = []
         }
         piece += Array("],\n\"run\": ".utf8) + encode(run)
         piece += Array(",\n\"summary\": ".utf8) + encode(SummaryObject(report)) + Array("}\n".utf8)
-        _ = Writing.write(piece, to: STDOUT_FILENO)
+        BlockingOutput.write(piece, to: STDOUT_FILENO)
     }
 
     private func line(_ value: some Encodable) -> Rendered {

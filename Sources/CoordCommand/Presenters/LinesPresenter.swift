@@ -62,9 +62,9 @@ final class LinesPresenter: ReportPresenter {
     func present(_ report: RunReport) throws {
         let lines = Summary.lines(report).flatMap { Notices.bytes($0) }
         if !showsOutput {
-            _ = Writing.write(lines, to: STDOUT_FILENO)
+            BlockingOutput.write(lines, to: STDOUT_FILENO)
         } else if verbosity != .quiet {
-            _ = Writing.write(lines, to: STDERR_FILENO)
+            BlockingOutput.write(lines, to: STDERR_FILENO)
         }
     }
 }

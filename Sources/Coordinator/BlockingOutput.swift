@@ -1,9 +1,12 @@
 import Glibc
 
-/// Blocking writes for what is printed once a run has ended.
-enum Writing {
+/// Writing that waits: for printer threads, and for what is printed once a run has ended.
+public enum BlockingOutput {
+    /// Writes everything (write(2)), also to a descriptor that another program has made non-blocking.
+    ///
     /// - Returns: false when nobody reads any more.
-    static func write(_ bytes: [UInt8], to descriptor: Int32) -> Bool {
+    @discardableResult
+    public static func write(_ bytes: [UInt8], to descriptor: Int32) -> Bool {
         var start = 0
         while start < bytes.count {
             let count = bytes.withUnsafeBytes { Glibc.write(descriptor, $0.baseAddress! + start, bytes.count - start) }
