@@ -27,12 +27,15 @@ final class AgentConnection {
     private(set) var incarnation: UInt64 = 0
     private var outbox = LinkOutbox<WireToAgent.OneOf_Body>()
     private var inbox = LinkInbox()
-    private var pingToken: UInt64 = 0
+    private var watch = LinkWatch()
+    private let callNumber: UInt64
     /// Messages that made no sense; for the log.
     private(set) var refusedCount = 0
 
-    init(socket: ZeroMQSocket, runID: String, epoch: UInt64) {
+    /// - Parameter callNumber: higher for each link that is made to the same agent.
+    init(socket: ZeroMQSocket, runID: String, epoch: UInt64, callNumber: UInt64) {
         self.socket = socket
+        self.callNumber = callNumber
         self.runID = runID
         self.epoch = epoch
     }
@@ -43,14 +46,15 @@ final class AgentConnection {
             $0.protocolVersion = ProtocolVersion.current
             $0.softwareVersion = ProtocolVersion.software
             $0.received = inbox.received
+            $0.link = callNumber
         }
         _ = try transmit(.hello(hello), number: 0)
     }
 
     /// Asks for a sign of life, and acknowledges what came.
     func ping() throws(ZeroMQError) {
-        pingToken += 1
-        _ = try transmit(.ping(.with { $0.token = pingToken }), number: 0)
+        let token = watch.nextPing(sent: outbox.lastSent)
+        _ = try transmit(.ping(.with { $0.token = token }), number: 0)
     }
 
     /// Queues a message; ``flush()`` sends it.
@@ -87,7 +91,16 @@ final class AgentConnection {
             return nil
         }
         outbox.acknowledge(upTo: message.acknowledged)
-        if case .pong = body { return .heard }
+        if case .pong(let pong) = body {
+            let isMissing = watch.isMissing(
+                token: pong.token,
+                acknowledged: message.acknowledged,
+                peerSent: pong.sent,
+                received: inbox.received
+            )
+            if isMissing { try sendHello() }
+            return .heard
+        }
         switch inbox.accept(message.sequence) {
         case .deliver: return .message(body, payload: payload)
         case .duplicate: return .heard

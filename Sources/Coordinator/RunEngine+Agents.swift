@@ -55,7 +55,12 @@ extension RunEngine {
             queueLimit: LinkLimit.unacknowledged
         )
         try socket.connect("ipc://\(path)")
-        let connection = AgentConnection(socket: socket, runID: journal.runID, epoch: journal.epoch)
+        let connection = AgentConnection(
+            socket: socket,
+            runID: journal.runID,
+            epoch: journal.epoch,
+            callNumber: UInt64(agent.starts + 1)
+        )
         try connection.sendHello()
         agents[id.index].process = process
         agents[id.index].connection = connection

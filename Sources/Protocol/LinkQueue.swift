@@ -13,6 +13,8 @@ public struct LinkOutbox<Message: Sendable>: Sendable {
     /// An empty outbox; the first message gets number 1.
     public init() {}
 
+    /// The highest number that was given out.
+    public var lastSent: UInt64 { firstNumber + UInt64(unsentOffset) - 1 }
     /// Messages that the peer has not acknowledged.
     public var count: Int { kept.count }
     /// True when ``LinkLimit/unacknowledged`` messages are kept: the peer counts as gone.
@@ -81,5 +83,34 @@ public struct LinkInbox: Sendable, Equatable {
             return .deliver
         }
         return number <= received ? .duplicate : .gap
+    }
+}
+
+/// Notices by pings and pongs that messages were lost at the end of what was sent, where no later one shows a gap: when a
+/// connection was cut and made again, ZeroMQ says nothing. A link keeps its order, so what was sent before a ping has
+/// arrived before it, and what the peer sent before its pong has arrived here.
+public struct LinkWatch: Sendable {
+    private var token: UInt64 = 0
+    private var sentBeforePing: UInt64 = 0
+
+    /// No ping sent yet.
+    public init() {}
+
+    /// The token of the next ping; `sent` is the highest number given out so far.
+    public mutating func nextPing(sent: UInt64) -> UInt64 {
+        token += 1
+        sentBeforePing = sent
+        return token
+    }
+
+    /// Whether something is missing, so that a hello has to be said.
+    ///
+    /// - Parameters:
+    ///   - token: the pong's.
+    ///   - acknowledged: what the peer has received of ours.
+    ///   - peerSent: what the peer had given out.
+    ///   - received: what we have received of the peer's.
+    public func isMissing(token: UInt64, acknowledged: UInt64, peerSent: UInt64, received: UInt64) -> Bool {
+        received < peerSent || (token == self.token && acknowledged < sentBeforePing)
     }
 }

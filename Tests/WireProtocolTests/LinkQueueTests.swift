@@ -57,4 +57,19 @@ import WireProtocol
         for _ in 0..<LinkLimit.unacknowledged { outbox.append(0) }
         #expect(outbox.isFull)
     }
+
+    @Test func pongsShowWhatWasLostAtTheEnd() {
+        var watch = LinkWatch()
+        let first = watch.nextPing(sent: 5)
+        #expect(!watch.isMissing(token: first, acknowledged: 5, peerSent: 3, received: 3))
+        #expect(!watch.isMissing(token: first, acknowledged: 9, peerSent: 3, received: 4))
+        #expect(watch.isMissing(token: first, acknowledged: 4, peerSent: 3, received: 3))
+        #expect(watch.isMissing(token: first, acknowledged: 5, peerSent: 4, received: 3))
+        let second = watch.nextPing(sent: 7)
+        #expect(
+            !watch.isMissing(token: first, acknowledged: 5, peerSent: 3, received: 3),
+            "an old pong says nothing of later messages"
+        )
+        #expect(watch.isMissing(token: second, acknowledged: 6, peerSent: 3, received: 3))
+    }
 }

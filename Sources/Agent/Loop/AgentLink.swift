@@ -19,7 +19,7 @@ final class AgentLink {
     /// What the loop has to act on.
     enum Incoming {
         case message(WireToAgent.OneOf_Body)
-        /// A coordinator with a higher epoch has taken the run up.
+        /// A coordinator with a higher epoch has taken the run up, or ours has let go of this agent and calls it anew.
         case coordinatorReplaced
     }
 
@@ -29,6 +29,7 @@ final class AgentLink {
     private var peer: [UInt8]?
     private(set) var runID = ""
     private(set) var epoch: UInt64 = 0
+    private var callNumber: UInt64 = 0
     private var outbox = LinkOutbox<Outgoing>()
     private var inbox = LinkInbox()
     /// When the coordinator was last heard.
@@ -85,7 +86,11 @@ final class AgentLink {
         lastHeard = now
         outbox.acknowledge(upTo: message.acknowledged)
         if case .ping(let ping) = body {
-            transmit(.pong(.with { $0.token = ping.token }), number: 0, payload: nil)
+            let pong = WirePong.with {
+                $0.token = ping.token
+                $0.sent = outbox.lastSent
+            }
+            transmit(.pong(pong), number: 0, payload: nil)
             return nil
         }
         return inbox.accept(message.sequence) == .deliver ? .message(body) : nil
@@ -101,9 +106,10 @@ final class AgentLink {
         var isReplaced = false
         let isOurVersion = hello.protocolVersion == ProtocolVersion.current
         let isNewRun = runID.isEmpty
-        let isKnown = isNewRun || (message.runID == runID && message.epoch >= epoch)
+        let isOlder = message.epoch < epoch || (message.epoch == epoch && hello.link < callNumber)
+        let isKnown = isNewRun || (message.runID == runID && !isOlder)
         if isOurVersion, isKnown, !message.runID.isEmpty {
-            if message.epoch > epoch, !isNewRun {
+            if !isNewRun, message.epoch > epoch || hello.link > callNumber {
                 outbox.renumber()
                 inbox = LinkInbox()
                 isReplaced = true
@@ -112,6 +118,7 @@ final class AgentLink {
             }
             runID = message.runID
             epoch = message.epoch
+            callNumber = hello.link
             peer = sender
             lastHeard = now
         } else {
