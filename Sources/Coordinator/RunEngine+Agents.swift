@@ -20,6 +20,8 @@ extension RunEngine {
         var isAnnounced = false
         /// The run is open on it.
         var isOpen = false
+        /// What it still runs of an earlier coordinator's grants.
+        var holding: [Lease] = []
     }
 
     // MARK: Opening
@@ -102,7 +104,12 @@ extension RunEngine {
         guard let connection = agents[id.index].connection, agents[id.index].isOpen else { return }
         agents[id.index].isAnnounced = true
         try handle(
-            .agentOpened(id, Incarnation(connection.incarnation), slots: agents[id.index].slots)
+            .agentOpened(
+                id,
+                Incarnation(connection.incarnation),
+                slots: agents[id.index].slots,
+                holding: agents[id.index].holding
+            )
         )
     }
 
@@ -170,7 +177,9 @@ extension RunEngine {
             )
         }
         switch body {
-        case .runOpened(let answer): try opened(id, answer)
+        case .runOpened(let answer):
+            agents[id.index].holding = answer.holding.map { lease($0.entry, $0.attempt) }
+            try opened(id, answer)
         case .claim(let claim): try handle(.hostClaimed(lease(claim.entry, claim.attempt)))
         case .output(let output): take(output, payload, lease(output.entry, output.attempt))
         case .finished(let finished):

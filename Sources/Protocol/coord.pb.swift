@@ -845,6 +845,9 @@ public nonisolated struct WireRunOpened: Sendable {
   /// empty: open
   public var problems: [String] = []
 
+  /// granted by an earlier coordinator, and still running here
+  public var holding: [WireEntryAttempt] = []
+
   public var unknownFields = SwiftProtobuf.UnknownStorage()
 
   public init() {}
@@ -2301,7 +2304,7 @@ nonisolated extension WireHelloReply: SwiftProtobuf.Message, SwiftProtobuf._Mess
 
 nonisolated extension WireRunOpened: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   public static let protoMessageName: String = _protobuf_package + ".RunOpened"
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}problems\0")
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}problems\0\u{1}holding\0")
 
   public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -2310,6 +2313,7 @@ nonisolated extension WireRunOpened: SwiftProtobuf.Message, SwiftProtobuf._Messa
       // enabled. https://github.com/apple/swift-protobuf/issues/1034
       switch fieldNumber {
       case 1: try { try decoder.decodeRepeatedStringField(value: &self.problems) }()
+      case 2: try { try decoder.decodeRepeatedMessageField(value: &self.holding) }()
       default: break
       }
     }
@@ -2319,11 +2323,15 @@ nonisolated extension WireRunOpened: SwiftProtobuf.Message, SwiftProtobuf._Messa
     if !self.problems.isEmpty {
       try visitor.visitRepeatedStringField(value: self.problems, fieldNumber: 1)
     }
+    if !self.holding.isEmpty {
+      try visitor.visitRepeatedMessageField(value: self.holding, fieldNumber: 2)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
   public static func ==(lhs: WireRunOpened, rhs: WireRunOpened) -> Bool {
     if lhs.problems != rhs.problems {return false}
+    if lhs.holding != rhs.holding {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }

@@ -1,12 +1,12 @@
 // Agents come, fall silent, go, and come back.
 
 extension Scheduler {
-    mutating func open(_ agent: AgentID, _ incarnation: Incarnation, slots: Int) {
+    mutating func open(_ agent: AgentID, _ incarnation: Incarnation, slots: Int, holding: [Lease]) {
         guard agents[agent.index].status == .opening else { return }
         agents[agent.index].status = .open(incarnation)
         agents[agent.index].slots = max(1, slots)
         agents[agent.index].lastHeard = now
-        agents[agent.index].needsHandOver = agents[agent.index].outstanding > 0
+        agents[agent.index].handedOver = holding
     }
 
     mutating func lose(_ agent: AgentID, _ effects: inout [Effect]) {
@@ -30,17 +30,16 @@ extension Scheduler {
         agents[agent.index].pace = ConnectPace()
     }
 
-    /// Granted entries of an earlier coordinator whose agent did not open again in time, or opened as another process.
+    /// Granted entries of an earlier coordinator whose agent did not open again in time, or opened without them: as
+    /// another process, or because the grant never reached it, or its result reached only the earlier coordinator.
     mutating func settleHandOvers(_ effects: inout [Effect]) {
         for index in agents.indices {
             let isLate = !agents[index].isOpen && now >= handOverDue
-            guard agents[index].outstanding > 0, agents[index].needsHandOver || isLate else { continue }
-            let holder = AgentID(index)
-            agents[index].needsHandOver = false
+            guard agents[index].handedOver != nil || isLate else { continue }
+            let holding = agents[index].handedOver ?? []
+            agents[index].handedOver = nil
             for entry in agents[index].leased {
-                guard let lease = openLease(of: entry, with: holder),
-                    agents[index].status != .open(lease.incarnation)
-                else { continue }
+                guard let lease = openLease(of: entry, with: AgentID(index)), !holding.contains(lease) else { continue }
                 settleLoss(of: lease, &effects)
             }
         }

@@ -3,8 +3,9 @@ extension Scheduler {
     public enum Event: Equatable, Sendable {
         /// The run begins, once. Only `agentOpened` may come before it.
         case started
-        /// An agent is ready for leases: this process of it, with so many slots at most.
-        case agentOpened(AgentID, Incarnation, slots: Int)
+        /// An agent is ready for leases: this process of it, with so many slots at most. `holding` is what it still runs
+        /// of an earlier coordinator's grants; the results of those that have ended were reported before.
+        case agentOpened(AgentID, Incarnation, slots: Int, holding: [Lease] = [])
         /// A word from an agent.
         case agentHeard(AgentID, Incarnation)
         /// An agent's process or link is gone, or it could not be started.

@@ -61,7 +61,10 @@ extension Scheduler {
             }
             let deadline = (unreachableSince[reachClass] ?? now).advanced(by: plan.policy.lastAgentWait)
             if deadline <= now || reaching.allSatisfy({ agents[$0].status == .gone }) {
-                for entry in queues[reachClass].removeAll() { finish(entry, .skipped, .noAgent, nil, &effects) }
+                // The first of them may use up the failure budget, which ends the others.
+                for entry in queues[reachClass].removeAll() where entries[entry.index] == .queued {
+                    finish(entry, .skipped, .noAgent, nil, &effects)
+                }
                 hasEnded = true
             } else if unreachableSince[reachClass] == nil {
                 unreachableSince[reachClass] = now

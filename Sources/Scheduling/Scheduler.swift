@@ -80,8 +80,8 @@ public struct Scheduler: Sendable {
         var leased: [EntryID] = []
         var lastHeard = Instant(nanoseconds: 0)
         var restarts = 0
-        /// It holds leases of an earlier coordinator, and has just opened.
-        var needsHandOver = false
+        /// It has just opened and is the holder of leases of an earlier coordinator: those that it still runs.
+        var handedOver: [Lease]?
 
         var isOpen: Bool {
             if case .open = status { return true }
@@ -137,7 +137,8 @@ public struct Scheduler: Sendable {
         self.now = now
         switch event {
         case .started: start(&effects)
-        case .agentOpened(let agent, let incarnation, let slots): open(agent, incarnation, slots: slots)
+        case .agentOpened(let agent, let incarnation, let slots, let holding):
+            open(agent, incarnation, slots: slots, holding: holding)
         case .agentHeard(let agent, let incarnation):
             if agents[agent.index].status == .open(incarnation) { agents[agent.index].lastHeard = now }
         case .agentLost(let agent): lose(agent, &effects)

@@ -116,7 +116,20 @@ final class AgentLoop {
                 grantAge: .milliseconds(Int64(clamping: run.grantAgeMilliseconds))
             )
         }
-        link.send(.runOpened(.with { $0.problems = problems }))
+        let holding = machine?.grantedKeys ?? []
+        link.send(
+            .runOpened(
+                .with {
+                    $0.problems = problems
+                    $0.holding = holding.map { key in
+                        .with {
+                            $0.entry = key.entry
+                            $0.attempt = key.attempt
+                        }
+                    }
+                }
+            )
+        )
     }
 
     private func take(_ lease: WireLease) {

@@ -123,6 +123,10 @@ struct AgentMachine {
 
     /// Workers that are not reaped.
     var activeCount: Int { active.count }
+    /// What was granted and has not been reported, in the order of the entries.
+    var grantedKeys: [EntryKey] {
+        active.values.filter { $0.isGranted && !$0.hasReported }.map(\.lease.key).sorted { $0.entry < $1.entry }
+    }
     /// Nothing waits and nothing runs.
     var isIdle: Bool { waiting.isEmpty && active.isEmpty }
 
