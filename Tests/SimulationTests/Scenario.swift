@@ -40,8 +40,12 @@ struct Scenario {
     var delay: ClosedRange<Double> = 0.0001...0.0004
     var dropChance = 0.0
     var repeatChance = 0.0
+    /// Packets overtake each other; otherwise a link keeps its order, as TCP does.
+    var reorders = false
     /// Seconds from a journal job to its commit.
     var commit: ClosedRange<Double> = 0.0005...0.002
+    /// Seconds between an agent's looks at its deadlines.
+    var tick = 0.5
     /// -T; nil: none.
     var taskLimit: Double?
     /// More workers connecting at once than this are turned away; nil: no limit.
@@ -70,6 +74,7 @@ struct Scenario {
         scenario.delay = random.chance(0.7) ? 0.0002...0.002 : 0.001...0.2
         if random.chance(0.4) { scenario.dropChance = random.unit() * 0.1 }
         if random.chance(0.4) { scenario.repeatChance = random.unit() * 0.2 }
+        scenario.reorders = random.chance(0.4)
         if random.chance(0.3) { scenario.commit = 0.01...0.5 }
         if random.chance(0.3) { scenario.taskLimit = 20 }
         if random.chance(0.2) { scenario.startupLimit = random.number(1...6) }

@@ -79,7 +79,7 @@ final class SimulatedAgent {
     }
 
     func tick(_ world: World) throws {
-        world.after(0.5, .tick(agent: index, incarnation: incarnation))
+        world.after(world.scenario.tick, .tick(agent: index, incarnation: incarnation))
         if machine != nil, !isSilent, Double(world.now - lastHeard) / 1e9 > World.silence {
             isSilent = true
             try decide(.coordinatorSilent, world)

@@ -74,8 +74,8 @@ final class World {
     static let grantAge = 10.0
     static let silence = 15.0
     /// Beyond these something waits that should not.
-    static let timeLimit = 1800.0
-    static let eventLimit = 600_000
+    var timeLimit = 1800.0
+    var eventLimit = 600_000
 
     let scenario: Scenario
     let plan: SchedulingPlan
@@ -89,6 +89,7 @@ final class World {
     var nodes: [SimulatedAgent] = []
     var lastIncarnation: UInt64 = 0
     var cutUntil: [Int64]
+    private var lastArrival: [Int64]
 
     // What is durable, and what really happened.
     var journalledGrants: [[(lease: Lease, isWithdrawn: Bool)]]
@@ -119,6 +120,7 @@ final class World {
             reachClasses: scenario.reachClasses
         )
         cutUntil = Array(repeating: 0, count: scenario.agents.count)
+        lastArrival = Array(repeating: 0, count: 2 * scenario.agents.count)
         journalledGrants = Array(repeating: [], count: count)
         journalledOutcomes = Array(repeating: nil, count: count)
         startCount = Array(repeating: 0, count: count)
@@ -142,7 +144,7 @@ final class World {
             try live(happening)
             try check()
             if hasFinished, nodes.allSatisfy({ !$0.isAlive || $0.isStopped || $0.workers.isEmpty }) { break }
-            guard seconds < Self.timeLimit, eventCount < Self.eventLimit else {
+            guard seconds < timeLimit, eventCount < eventLimit else {
                 throw violation("something waits: \(unfinishedEntries)")
             }
         }
@@ -225,7 +227,15 @@ final class World {
         if random.chance(scenario.dropChance) { return note("dropped \(packet.summary)") }
         var copies = 1
         if random.chance(scenario.repeatChance) { copies = 2 }
-        for _ in 0..<copies { after(random.seconds(scenario.delay), .packet(packet)) }
+        for _ in 0..<copies {
+            var arrival = now + Int64(random.seconds(scenario.delay) * 1e9)
+            let direction = 2 * packet.agent + (packet.isToAgent ? 1 : 0)
+            if !scenario.reorders {
+                arrival = max(arrival, lastArrival[direction])
+                lastArrival[direction] = arrival
+            }
+            queue.plan(.packet(packet), at: arrival)
+        }
     }
 
     private func receive(_ packet: Packet) throws {
@@ -246,7 +256,7 @@ final class World {
         lastIncarnation += 1
         nodes[index] = SimulatedAgent(index: index, incarnation: lastIncarnation)
         note("agent \(index) runs as \(lastIncarnation)")
-        after(0.5, .tick(agent: index, incarnation: lastIncarnation))
+        after(scenario.tick, .tick(agent: index, incarnation: lastIncarnation))
     }
 
     /// The end of an agent process: its workers end the remote commands, and nobody hears of it.
