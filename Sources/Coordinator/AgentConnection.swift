@@ -40,6 +40,9 @@ final class AgentConnection {
         self.epoch = epoch
     }
 
+    /// So much waits for the agent's acknowledgement that it counts as gone.
+    var isFull: Bool { outbox.isFull }
+
     /// Says hello: the first word, and again whenever something is missing.
     func sendHello() throws(ZeroMQError) {
         let hello = WireHello.with {

@@ -30,7 +30,8 @@ public struct EndpointResolver: Sendable {
         for entry in plan.entries {
             let settings = file?.settings(forHost: entry.host.text) ?? HostSettings()
             for path in Self.identityFiles(options, settings) where identities.insert(path).inserted {
-                guard FileManager.default.isReadableFile(atPath: path) else {
+                // With the public half beside it the private one may be in the ssh-agent only.
+                guard [path, path + ".pub"].contains(where: FileManager.default.isReadableFile) else {
                     throw CoordinatorError(
                         .usage,
                         "the identity file \(path) of \(entry.host.text) can't be read; name another with -i"

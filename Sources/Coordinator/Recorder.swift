@@ -65,14 +65,13 @@ private final class RecorderBody {
     func carryOut(_ jobs: [RecorderJob]) -> [RecorderCompletion] {
         var completions: [RecorderCompletion] = []
         if failure == nil {
-            let before = (kept, attempts)
             do {
                 try journal.transaction { database in
                     for job in jobs { try write(job, database, &completions) }
                 }
                 try outputFiles?.write(jobs)
             } catch {
-                (kept, attempts) = before
+                // Nothing is written any more, so what stands in `kept` does not matter.
                 failure = "\(error)"
                 completions = []
             }

@@ -245,6 +245,9 @@ extension RunEngine {
         if let openBy = agent.openBy, BootClock.now >= openBy {
             return try fail(id, "it did not open the run within \(Self.openingLimit.components.seconds) s")
         }
+        if agent.isAnnounced, agent.connection?.isFull ?? false {
+            return try fail(id, "it acknowledges nothing")
+        }
         if let process = agent.process, agent.connection != nil, !process.isRunning {
             try fail(id, "its process has ended")
             agents[id.index].openBy = nil

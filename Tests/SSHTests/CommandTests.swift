@@ -71,7 +71,7 @@ import Testing
         let server = try TestServer()
         let client = try SSHClient(port: server.port)
         try client.logIn(server)
-        let input = (0..<(2 << 20)).map { UInt8(truncatingIfNeeded: $0 &* 31 >> 3) }
+        let input = (0..<(512 << 10)).map { UInt8(truncatingIfNeeded: $0 &* 31 >> 3) }
         let run = try client.run("cat", input: input)
         #expect(run.output[.standardOutput] == input)
         #expect(run.status == 0)

@@ -8,7 +8,7 @@ import Glibc
 final class SSHClient {
     let session: SSHSession
 
-    private static let limitMilliseconds = 30_000
+    private static let limitMilliseconds = 120_000
 
     init(port: UInt16) throws {
         guard let fd = connectTo(port) else { throw TestFailure(description: "nothing listens on \(port)") }

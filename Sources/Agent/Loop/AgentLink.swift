@@ -42,9 +42,7 @@ final class AgentLink {
         lastHeard = now
     }
 
-    /// Messages that the coordinator has not acknowledged.
-    var unacknowledgedCount: Int { outbox.count }
-    /// The coordinator is gone for good as far as memory goes.
+    /// So much waits for the coordinator's acknowledgement that it counts as gone.
     var isFull: Bool { outbox.isFull }
 
     /// The next thing of the coordinator's that is to be acted on, or nil when nothing waits.

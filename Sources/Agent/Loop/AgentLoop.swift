@@ -394,6 +394,10 @@ final class AgentLoop {
         let now = BootClock.now
         guard now - lastTick >= Self.tick else { return }
         lastTick = now
+        if link.isFull, ending == nil {
+            AgentLog.write("the coordinator acknowledges nothing; this agent ends")
+            end(.abandoned)
+        }
         if !isSilent, ending == nil, now - link.lastHeard > silenceLimit {
             isSilent = true
             decide(.coordinatorSilent)

@@ -17,7 +17,6 @@ final class WorkerBody {
     /// Opened while the grant is awaited, so that its round trip costs nothing.
     var spareChannel: SSHChannel?
     var newHostKey: SSHPublicKey?
-    var isStopped = false
     /// When the task's timeout passes; moved on while the agent does not read.
     var taskDeadline: WorkerInstant?
     /// Room for one read from the host.
