@@ -20,6 +20,9 @@ public struct LinkOutbox<Message: Sendable>: Sendable {
     /// True when ``LinkLimit/unacknowledged`` messages are kept: the peer counts as gone.
     public var isFull: Bool { kept.count >= LinkLimit.unacknowledged }
 
+    /// Whether something was not handed to the transport yet.
+    public var hasUnsent: Bool { unsentOffset < kept.count }
+
     /// Queues a message behind the others.
     public mutating func append(_ message: Message) { kept.append(message) }
 

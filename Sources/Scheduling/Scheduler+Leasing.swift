@@ -3,20 +3,24 @@
 extension Scheduler {
     mutating func dispatch(_ effects: inout [Effect]) {
         guard status == .running, currentPhase < plan.phases.count else { return }
-        let phase = plan.phases[currentPhase]
-        var leases: [[Lease]] = Array(repeating: [], count: agents.count)
-        if phase.isSequential {
+        let poolSize = plan.phases[currentPhase].poolSize
+        var leases: [Lease] = []
+        if plan.phases[currentPhase].isSequential {
             let isBusy = agents.contains { $0.outstanding > 0 }
             // One that waits for another try comes before those behind it.
             if !isBusy, delayed.isEmpty, let agent = nextSequentialAgent() { leaseOne(to: agent, &leases) }
+        } else if queues.allSatisfy(\.isEmpty) {
+            rebalance(poolSize: poolSize, &effects)
         } else {
-            let poolSize = phase.poolSize
             while let agent = freest(poolSize: poolSize) { leaseOne(to: agent, &leases) }
             prefetch(poolSize: poolSize, &leases)
-            rebalance(poolSize: poolSize, &effects)
         }
-        for (index, batch) in leases.enumerated() where !batch.isEmpty {
-            effects.append(.lease(AgentID(index), batch))
+        // One effect for each agent, in the order of the agents.
+        guard let first = leases.first else { return }
+        if leases.count == 1 { return effects.append(.lease(first.agent, leases)) }
+        for agent in agents.indices.map(AgentID.init) {
+            let batch = leases.filter { $0.agent == agent }
+            if !batch.isEmpty { effects.append(.lease(agent, batch)) }
         }
     }
 
@@ -57,7 +61,7 @@ extension Scheduler {
         return best?.reachClass
     }
 
-    mutating func leaseOne(to agent: Int, _ leases: inout [[Lease]]) {
+    mutating func leaseOne(to agent: Int, _ leases: inout [Lease]) {
         guard case .open(let incarnation) = agents[agent].status, let reachClass = nextClass(for: agent),
             let entry = queues[reachClass].removeFirst()
         else { return }
@@ -76,12 +80,12 @@ extension Scheduler {
             agents[agent].leased = agents[agent].leased.filter { openLease(of: $0, with: holder) != nil }
         }
         agents[agent].leased.append(entry)
-        leases[agent].append(lease)
+        leases.append(lease)
     }
 
     /// A few leases ahead of the slots hide the round trip. The fewer are queued the fewer are given out ahead, so that
     /// at the end no host waits behind a slow one while another agent idles.
-    mutating func prefetch(poolSize: Int, _ leases: inout [[Lease]]) {
+    mutating func prefetch(poolSize: Int, _ leases: inout [Lease]) {
         let queued = queues.reduce(0) { $0 + $1.count }
         for index in agents.indices {
             guard agents[index].isOpen else { continue }
@@ -99,7 +103,6 @@ extension Scheduler {
     /// With nothing queued, unstarted leases of busy agents move to idle ones. An agent starts its leases in order, so
     /// those beyond its slots, the last ones, have not been started.
     mutating func rebalance(poolSize: Int, _ effects: inout [Effect]) {
-        guard queues.allSatisfy(\.isEmpty) else { return }
         for idle in agents.indices {
             let free = freeSlots(of: idle, poolSize: poolSize)
             guard free > 0 else { continue }

@@ -50,17 +50,23 @@ extension Scheduler {
         dispatch(&effects)
     }
 
+    private func isReached(_ reachClass: Int, by condition: (AgentState) -> Bool) -> Bool {
+        for index in agents.indices where plan.agents[index].reaches[reachClass] && condition(agents[index]) {
+            return true
+        }
+        return false
+    }
+
     /// Ends what no agent is left for, at once or after the wait. True when something was ended.
     mutating func watchReach(_ effects: inout [Effect]) -> Bool {
         var hasEnded = false
         for reachClass in queues.indices {
-            let reaching = agents.indices.filter { plan.agents[$0].reaches[reachClass] }
-            if queues[reachClass].isEmpty || reaching.contains(where: { agents[$0].isOpen }) {
+            if queues[reachClass].isEmpty || isReached(reachClass, by: \.isOpen) {
                 unreachableSince[reachClass] = nil
                 continue
             }
             let deadline = (unreachableSince[reachClass] ?? now).advanced(by: plan.policy.lastAgentWait)
-            if deadline <= now || reaching.allSatisfy({ agents[$0].status == .gone }) {
+            if deadline <= now || !isReached(reachClass, by: \.isLeft) {
                 // The first of them may use up the failure budget, which ends the others.
                 for entry in queues[reachClass].removeAll() where entries[entry.index] == .queued {
                     finish(entry, .skipped, .noAgent, nil, &effects)

@@ -83,6 +83,7 @@ public struct Scheduler: Sendable {
         /// It has just opened and is the holder of leases of an earlier coordinator: those that it still runs.
         var handedOver: [Lease]?
 
+        var isLeft: Bool { status != .gone }
         var isOpen: Bool {
             if case .open = status { return true }
             return false
@@ -140,7 +141,9 @@ public struct Scheduler: Sendable {
         case .agentOpened(let agent, let incarnation, let slots, let holding):
             open(agent, incarnation, slots: slots, holding: holding)
         case .agentHeard(let agent, let incarnation):
+            // The most frequent event changes nothing else.
             if agents[agent.index].status == .open(incarnation) { agents[agent.index].lastHeard = now }
+            return
         case .agentLost(let agent): lose(agent, &effects)
         case .hostClaimed(let lease): claim(lease, &effects)
         case .grantsJournalled(let leases): for lease in leases { grant(lease, &effects) }

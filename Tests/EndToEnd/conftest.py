@@ -3,26 +3,38 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
+import tempfile
 from pathlib import Path
 
 import pytest
 
-from support import COORD, Coord, Sandbox
+from support import COORD, Coord, Sandbox, wait_for
 
 
 @pytest.fixture(scope="session")
 def sandbox(tmp_path_factory: pytest.TempPathFactory):
-    # Not below pytest's own folder: that is 0700, and sshd must reach its files as any user.
     folder = tmp_path_factory.mktemp("shared") / "sandbox"
-    subprocess.run([COORD, "sandbox", "up", "--hosts", "53", "--dir", str(folder)], check=True, capture_output=True)
+    for_sandbox = ["--dir", str(folder)]
+    up = subprocess.run([COORD, "sandbox", "up", "--hosts", "53", *for_sandbox], capture_output=True, text=True)
+    assert up.returncode == 0, up
     yield Sandbox(folder)
-    subprocess.run([COORD, "sandbox", "down", "--dir", str(folder)], check=True, capture_output=True)
+    down = subprocess.run([COORD, "sandbox", "down", *for_sandbox], capture_output=True, text=True)
+    assert down.returncode == 0 and not folder.exists(), down
 
 
 @pytest.fixture
-def coord(sandbox: Sandbox, tmp_path: Path) -> Coord:
-    return Coord(sandbox.folder, tmp_path / "state")
+def coord(sandbox: Sandbox, tmp_path: Path):
+    """Coord in the sandbox's folder. Whatever a test does, no process and no socket of a run is left after it."""
+    sockets = Path(tempfile.mkdtemp(prefix="coord-test-", dir="/tmp"))
+    coord = Coord(sandbox.folder, tmp_path / "state", sockets)
+    yield coord
+    try:
+        wait_for(lambda: not coord.leftovers(), 5, f"the end of {coord.leftovers()}")
+        assert list(sockets.iterdir()) == []
+    finally:
+        shutil.rmtree(sockets)
 
 
 @pytest.fixture

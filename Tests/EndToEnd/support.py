@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -65,33 +66,52 @@ def check_document(document: dict) -> None:
 
 
 class Coord:
-    """Runs coord in a folder, with a state folder of its own."""
+    """Runs coord in a folder, with a state folder of its own, and a folder of its own for the agents' sockets."""
 
-    def __init__(self, folder: Path, state: Path) -> None:
+    def __init__(self, folder: Path, state: Path, sockets: Path | None = None) -> None:
         self.folder = folder
         self.state = state
+        self.sockets = sockets
 
     @property
     def environment(self) -> dict[str, str]:
-        kept = {name: value for name, value in os.environ.items() if name != "SSH_AUTH_SOCK"}
-        return kept | {"XDG_STATE_HOME": str(self.state)}
+        kept = {name: value for name, value in os.environ.items() if name not in ("SSH_AUTH_SOCK", "XDG_RUNTIME_DIR")}
+        sockets = {"XDG_RUNTIME_DIR": str(self.sockets)} if self.sockets else {}
+        return kept | {"XDG_STATE_HOME": str(self.state)} | sockets
 
     def start(self, *arguments: str, **options) -> subprocess.Popen:
-        options = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE} | options
+        options = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE} | options
         options["env"] = self.environment | options.get("env", {})
-        return subprocess.Popen([COORD, *arguments], cwd=self.folder, stdin=options.pop("stdin", subprocess.DEVNULL), **options)
+        return subprocess.Popen([COORD, *arguments], cwd=self.folder, **options)
 
-    def __call__(self, *arguments: str, timeout: float = 60, input: bytes | None = None, env: dict | None = None) -> Run:
-        process = self.start(*arguments, env=env or {}, stdin=subprocess.PIPE if input is not None else subprocess.DEVNULL)
+    def __call__(
+        self, *arguments: str, timeout: float = 60, input: bytes | None = None, env: dict[str, str] | None = None
+    ) -> Run:
+        stdin = subprocess.DEVNULL if input is None else subprocess.PIPE
+        process = self.start(*arguments, env=env or {}, stdin=stdin)
         try:
             stdout, stderr = process.communicate(input, timeout=timeout)
         except subprocess.TimeoutExpired:
             process.kill()
-            raise
+            stdout, stderr = process.communicate()
+            raise AssertionError(f"not over within {timeout} s: {Run([COORD, *arguments], 0, stdout, stderr)}") from None
         return Run([COORD, *arguments], process.returncode, stdout, stderr)
 
     def journals(self) -> list[Path]:
         return sorted((self.state / "coord/runs").glob("*.sqlite"))
+
+    def leftovers(self) -> dict[int, list[str]]:
+        """Processes of coord's that work in its folder."""
+        found = {}
+        for entry in Path("/proc").glob("[0-9]*"):
+            try:
+                is_here = os.readlink(entry / "cwd") == str(self.folder)
+            except OSError:
+                continue
+            words = command_line(int(entry.name))
+            if is_here and words and (words[0] == "coord-agent:" or Path(words[0]).name in ("coord", "coord-agent")):
+                found[int(entry.name)] = words
+        return found
 
 
 # -- processes -----------------------------------------------------------------------------------------------------
@@ -163,6 +183,22 @@ def remote_processes(mark: str) -> list[int]:
     return found
 
 
+def ancestor(pid: int, name: str) -> int:
+    """The nearest process above one that has this name."""
+    tree = parents()
+    while pid in tree:
+        pid = tree[pid]
+        if Path(f"/proc/{pid}/comm").read_text().strip() == name:
+            return pid
+    raise AssertionError(f"no {name} above the process")
+
+
+def kill_all(pids: list[int]) -> None:
+    for pid in pids:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+
+
 def end_process(process: subprocess.Popen) -> None:
     if process.poll() is None:
         process.send_signal(signal.SIGKILL)
@@ -194,7 +230,12 @@ class Server:
         self.process = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
         )
-        wait_for(lambda: answers(port), what=f"{command[0]} on port {port}")
+        try:
+            wait_for(lambda: self.process.poll() is not None or answers(port), what=f"{command[0]} on port {port}")
+            assert self.process.poll() is None, f"{' '.join(command)} ended at its start"
+        except AssertionError:
+            self.close()
+            raise
 
     def close(self) -> None:
         end_process(self.process)
@@ -216,12 +257,13 @@ class Sandbox:
         return path
 
     def sshd(self, folder: Path, **settings: str) -> Server:
-        """Another sshd like the sandbox's, with some settings changed."""
+        """Another sshd like the sandbox's, with some settings changed or added."""
         port = free_port()
         config = self.config
         settings = {"Port": str(port), "PidFile": str(folder / "sshd.pid")} | settings
         for name, value in settings.items():
-            config = re.sub(rf"^{name} .*$", f"{name} {value}", config, flags=re.M)
+            config, count = re.subn(rf"^{name} .*$", f"{name} {value}", config, flags=re.M)
+            config += "" if count else f"{name} {value}\n"
         path = folder / "sshd_config"
         path.write_text(config)
         return Server(["/usr/sbin/sshd", "-D", "-f", str(path), "-E", str(folder / "sshd.log")], port)

@@ -3,16 +3,21 @@ struct EventQueue<Happening> {
     private struct Item {
         let time: Int64
         let order: Int
-        let happening: Happening
+        /// Where the happening lies: the heap itself holds numbers only.
+        let place: Int
     }
 
     private var heap: [Item] = []
+    private var happenings: [Happening?] = []
+    private var freePlaces: [Int] = []
     private var planned = 0
 
     var isEmpty: Bool { heap.isEmpty }
 
     mutating func plan(_ happening: Happening, at time: Int64) {
-        heap.append(Item(time: time, order: planned, happening: happening))
+        let place = freePlaces.popLast() ?? happenings.count
+        if place == happenings.count { happenings.append(happening) } else { happenings[place] = happening }
+        heap.append(Item(time: time, order: planned, place: place))
         planned += 1
         var child = heap.count - 1
         while child > 0, isBefore(child, (child - 1) / 2) {
@@ -22,7 +27,9 @@ struct EventQueue<Happening> {
     }
 
     mutating func next() -> (time: Int64, happening: Happening)? {
-        guard let first = heap.first else { return nil }
+        guard let first = heap.first, let happening = happenings[first.place] else { return nil }
+        happenings[first.place] = nil
+        freePlaces.append(first.place)
         heap.swapAt(0, heap.count - 1)
         heap.removeLast()
         var parent = 0
@@ -31,13 +38,14 @@ struct EventQueue<Happening> {
             for child in [2 * parent + 1, 2 * parent + 2] where child < heap.count && isBefore(child, least) {
                 least = child
             }
-            if least == parent { return (first.time, first.happening) }
+            if least == parent { return (first.time, happening) }
             heap.swapAt(parent, least)
             parent = least
         }
     }
 
     private func isBefore(_ one: Int, _ other: Int) -> Bool {
-        (heap[one].time, heap[one].order) < (heap[other].time, heap[other].order)
+        let (first, second) = (heap[one], heap[other])
+        return first.time < second.time || (first.time == second.time && first.order < second.order)
     }
 }

@@ -184,6 +184,7 @@ final class SimulatedCoordinator {
     }
 
     private func flush(_ index: Int, _ world: World) {
+        guard links[index]?.outbox.hasUnsent ?? false else { return }
         while let link = links[index], link.incarnation != 0, let (number, message) = link.outbox.nextUnsent {
             transmit(.toAgent(number, message), index, world)
             links[index]?.outbox.markSent()
