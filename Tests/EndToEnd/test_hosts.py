@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 from pathlib import Path
 
@@ -59,9 +60,20 @@ def test_variables(coord: Coord):
         assert host["stdout"] == f"127.77.0.{4 + index} {index} 2 command {document['run']['id']}\n"
 
 
+def test_the_words_of_a_command_are_joined_by_blanks(coord: Coord):
+    for words in [["echo", "-n", "a", "$COORD_INDEX"], ["--", "true"], ["-x"], ["printf", "%s-", "a b", "'c d'"]]:
+        run = coord("run", "-H", HOST, "--output", "json", "--", *words)
+        expected = subprocess.run(
+            ["/bin/sh", "-c", " ".join(words)], capture_output=True, text=True, env=os.environ | {"COORD_INDEX": "0"}
+        )
+        [host] = run.json["hosts"]
+        assert (host["stdout"], host["exit_status"]) == (expected.stdout, expected.returncode), run
+
+
 AWKWARD = [
-    "plain", "two  blanks", "'single'", '"double"', "$HOME `id` $(id)", "a;b|c&d>e<f", "-n", "--", "*?[a-z]", "!history",
-    "back\\slash \\n", "new\nline", "tab\there", "{a,b}", "~root", "#hash", "%s%d", "umläut 漢字", "'\"'\"'", "\\'",
+    "plain", "two  blanks", " ", "'single'", '"double"', "$HOME `id` $(id) ${PATH}", "a;b|c&d>e<f", "-n", "--",
+    "-oProxyCommand=x", "*?[a-z]", "!history", "!!", "back\\slash \\n", "new\nline", "\nfirst and last\n\n",
+    "tab\there", "{a,b}", "~root", "#hash", "%s%d", "umläut 漢字", "'\"'\"'", "\\'", "\\", "\\0123", "\\c", "cr\r\nlf", "\x1b[31m", "1\n2\\n3!4",
 ]
 
 
@@ -75,7 +87,8 @@ def test_arguments_arrive_as_they_were(coord: Coord, text: str):
 def test_environment_of_a_task(coord: Coord, sandbox: Sandbox, tmp_path: Path):
     original = (sandbox.folder / "Coordfile.yaml").read_text()
     path = sandbox.folder / "Environment.yaml"
-    path.write_text(original.split("tasks:")[0] + 'tasks: {show: {env: {GREETING: "it\'s; $(id)"}, run: \'printf "[%s]" "$GREETING"\'}}\n')
+    task = 'show: {env: {GREETING: "it\'s; $(id)"}, run: \'printf "[%s]" "$GREETING"\'}'
+    path.write_text(original.split("tasks:")[0] + f"tasks: {{{task}}}\n")
     try:
         run = coord("run", "-f", str(path), "-H", HOST, "show", "--output", "json")
         assert run.json["hosts"][0]["stdout"] == "[it's; $(id)]", run
@@ -83,10 +96,13 @@ def test_environment_of_a_task(coord: Coord, sandbox: Sandbox, tmp_path: Path):
         path.unlink()
 
 
-def test_a_long_command(coord: Coord):
-    long = "x" * 100_000
-    run = coord("run", "-H", HOST, "--output", "json", "--", f"printf %s {long} | wc -c; cat | wc -c")
-    assert run.json["hosts"][0]["stdout"].split() == ["100000", "0"], run
+@pytest.mark.parametrize("size", [31_900, 34_700, 100_000])
+def test_a_long_command(coord: Coord, size: int):
+    text = (("$x `y` !z \\n 'q' \n" + 60 * "." + "\n") * size)[:size]
+    quoted = "'" + text.replace("'", "'\\''") + "'"
+    run = coord("run", "-H", HOST, "--output", "json", "--", f"printf %s {quoted}; cat | wc -c; exit 3")
+    [host] = run.json["hosts"]
+    assert (host["stdout"], host["exit_status"]) == (text + "0\n", 3), run
 
 
 def test_list(coord: Coord):
@@ -96,7 +112,10 @@ def test_list(coord: Coord):
 
 @pytest.mark.parametrize(
     "expression",
-    ["web[1-10]", "web[08-12]", "web[0-10/2]", "a[1-2]b[3-4]", "web[1-5]!web3", "a,b,c&b,c", "web[1-3]^web[3-4]", "n[1-3,5]"],
+    [
+        "web[1-10]", "web[08-12]", "web[0-10/2]", "a[1-2]b[3-4]", "web[1-5]!web3", "a,b,c&b,c", "web[1-3]^web[3-4]",
+        "n[1-3,5]", "127.77.0.[1-53]", "n[1-3]-ib[0-1],n4", "web[1-20]!web[2-19/3]", "a[001-100]",
+    ],
 )
 def test_patterns_agree_with_nodeset(coord: Coord, expression: str):
     def nodeset(*arguments: str) -> str:
@@ -105,4 +124,7 @@ def test_patterns_agree_with_nodeset(coord: Coord, expression: str):
     assert coord("hosts", "expand", expression).text == nodeset("-e", "-S", "\n", expression)
     assert coord("hosts", "fold", expression).text == nodeset("-f", expression)
     assert coord("hosts", "count", expression).text == nodeset("-c", expression)
-    assert coord("hosts", "fold", "-", input=nodeset("-e", "-S", "\n", expression).encode()).text == nodeset("-f", expression)
+    lines = nodeset("-e", "-S", "\n", expression).encode()
+    assert coord("hosts", "fold", "-", input=lines).text == nodeset("-f", expression)
+    assert coord("hosts", "count", "-", input=lines).text == nodeset("-c", expression)
+    assert coord("hosts", "expand", "-", input=lines).text.encode() == lines

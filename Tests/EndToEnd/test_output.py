@@ -9,6 +9,9 @@ import json
 import sqlite3
 import stat
 import subprocess
+from pathlib import Path
+
+import pytest
 
 from support import COORD, Coord
 
@@ -24,13 +27,28 @@ def test_bytes_and_streams_are_kept_apart(coord: Coord):
     assert "stdout" not in host and "stderr" not in host
 
 
-def test_outdir_is_byte_exact(coord: Coord, tmp_path):
+def test_json_is_text_where_it_can_be(coord: Coord):
+    """A character that is cut between two packets is one character."""
+    command = r"printf '\303'; sleep 0.2; printf '\244\342\202'; sleep 0.2; printf '\254\0\n'"
+    [host] = coord("run", "-H", HOST, "--output", "json", "--", command).json["hosts"]
+    assert host["stdout"] == "ä€\0\n" and host["stderr"] == ""
+
+
+def test_stderr_floods_while_stdout_is_quiet(coord: Coord, tmp_path: Path):
+    command = "head -c 6000000 /dev/zero >&2; echo done"
+    run = coord("run", "-H", HOST, "--outdir", str(tmp_path / "out"), "--output", "json", "--", command)
+    [host] = run.json["hosts"]
+    assert (host["outcome"], host["stdout"], host["truncated"]) == ("ok", "done\n", True), host["message"]
+    assert (tmp_path / f"out/{HOST}/stderr").read_bytes() == bytes(6_000_000)
+
+
+def test_outdir_is_byte_exact(coord: Coord, tmp_path: Path):
     command = (
-        "head -c 3000000 /dev/urandom > /tmp/coord-$COORD_ENTRY; cat /tmp/coord-$COORD_ENTRY; "
-        "tac -rs '.' /dev/null; head -c 1000000 /tmp/coord-$COORD_ENTRY >&2; "
-        "md5sum < /tmp/coord-$COORD_ENTRY | cut -c1-32 | tr -d '\\n'; rm /tmp/coord-$COORD_ENTRY"
+        "set -e; f=$(mktemp); trap 'rm -f $f' EXIT; head -c 3000000 /dev/urandom > $f; cat $f; "
+        "head -c 1000000 $f >&2; md5sum < $f | cut -c1-32 | tr -d '\\n'"
     )
-    run = coord("run", "-H", "127.77.0.[1-3]", "-z", "3", "--outdir", str(tmp_path / "out"), "--output", "quiet", "--", command)
+    flags = ["-H", "127.77.0.[1-3]", "-z", "3", "--outdir", str(tmp_path / "out"), "--output", "quiet"]
+    run = coord("run", *flags, "--", command)
     assert run.status == 0, run
     for number in (1, 2, 3):
         folder = tmp_path / f"out/127.77.0.{number}"
@@ -41,6 +59,15 @@ def test_outdir_is_byte_exact(coord: Coord, tmp_path):
         assert (folder / "stderr").read_bytes() == content[:1_000_000]
         assert stat.S_IMODE((folder / "stdout").stat().st_mode) == 0o600
         assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+
+
+def test_outdir_follows_no_link(coord: Coord, tmp_path: Path):
+    (tmp_path / "precious").write_text("keep")
+    (tmp_path / "out" / HOST).mkdir(parents=True)
+    (tmp_path / "out" / HOST / "stdout").symlink_to(tmp_path / "precious")
+    run = coord("run", "-H", HOST, "--outdir", str(tmp_path / "out"), "--", "echo bad")
+    assert run.status == 2 and f"{HOST}/stdout" in run.errors, run
+    assert (tmp_path / "precious").read_text() == "keep"
 
 
 def test_the_journal_keeps_head_and_tail(coord: Coord):
@@ -63,6 +90,41 @@ def test_lines_are_whole_and_harmless(coord: Coord):
     assert len(lines) == 12 and b"\x1b" not in run.stdout
 
 
+def test_lines_of_hosts_that_print_at_once_are_not_mixed(coord: Coord):
+    command = "for i in 1 2 3 4 5 6 7 8 9; do printf %s a$i; sleep 0.02; echo b$i; printf %s c$i >&2; echo d$i >&2; done"
+    run = coord("run", "-H", "127.77.0.[1-8]", "-z", "8", "--", command)
+    assert run.status == 0
+    for number in range(1, 9):
+        host = f"127.77.0.{number}"
+        assert [line for line in run.text.splitlines() if line.startswith(host + ":")] == [
+            f"{host}: a{i}b{i}" for i in range(1, 10)
+        ], run
+        assert [line for line in run.errors.splitlines() if line.startswith(host + ":")] == [
+            f"{host}: c{i}d{i}" for i in range(1, 10)
+        ], run
+    assert len(run.text.splitlines()) == 72
+
+
+@pytest.mark.parametrize("stream", ["stdout", "stderr"])
+@pytest.mark.parametrize(
+    "printed, shown",
+    [
+        (r"\033[2J\033]0;title\007", r"\x1b[2J\x1b]0;title\x07"),
+        (r"a\rb\bc", r"a\rb\x08c"),
+        (r"\302\233m", r"\u{9b}m"),
+        (r"\342\200\256txt.exe", r"\u{202e}txt.exe"),
+        (r"\377\303(", r"\xff\xc3("),
+        (r"nul\0nul", r"nul\x00nul"),
+        (r"tab\tends", "tab\tends"),
+        (r"caf\303\251", "café"),
+    ],
+)
+def test_what_is_harmful_is_escaped(coord: Coord, stream: str, printed: str, shown: str):
+    run = coord("run", "-H", HOST, "--", f"printf '{printed}\\n'" + (" >&2" if stream == "stderr" else ""))
+    lines = (run.errors if stream == "stderr" else run.text).split("\n")
+    assert f"{HOST}: {shown}" in lines and run.status == 0, run
+
+
 def test_quiet_shows_the_summary_only(coord: Coord):
     run = coord("run", "-H", "127.77.0.[1-4]", "--output", "quiet", "--", "echo noise; echo noise >&2; exit 3")
     assert run.text.splitlines()[1] == "coord:   failed (4): 127.77.0.[1-4]"
@@ -71,16 +133,21 @@ def test_quiet_shows_the_summary_only(coord: Coord):
 
 def test_ndjson_is_a_stream_of_objects(coord: Coord):
     run = coord("run", "-H", "127.77.0.[1-5]", "--output", "ndjson", "--", "echo $COORD_HOST")
+    assert run.status == 0 and run.text.endswith("}\n"), run
     events = [json.loads(line) for line in run.text.splitlines()]
     assert [event["event"] for event in events] == ["run-started"] + 5 * ["host-finished"] + ["run-finished"]
     assert events[0]["run"]["bubble"] == 2 and events[-1]["summary"]["ok"] == 5
-    assert {event["host"]: event["stdout"] for event in events[1:-1]} == {f"127.77.0.{n}": f"127.77.0.{n}\n" for n in range(1, 6)}
+    printed = {event["host"]: event["stdout"] for event in events[1:-1]}
+    assert printed == {f"127.77.0.{number}": f"127.77.0.{number}\n" for number in range(1, 6)}
 
 
-def test_a_closed_output_ends_the_printing_only(coord: Coord):
-    shell = f"'{COORD}' run -R servers -z 20 -- 'seq 2000' | head -1; exit ${{PIPESTATUS[0]}}"
+@pytest.mark.parametrize("form", ["lines", "ndjson"])
+def test_a_closed_output_ends_the_printing_only(coord: Coord, form: str):
+    run = f"'{COORD}' run -R servers -z 20 --output {form} -- 'seq 2000'"
+    shell = f"{run} | head -1; exit ${{PIPESTATUS[0]}}"
     result = subprocess.run(
-        ["bash", "-c", shell], cwd=coord.folder, env=coord.environment, capture_output=True, timeout=60, stdin=subprocess.DEVNULL
+        ["bash", "-c", shell],
+        cwd=coord.folder, env=coord.environment, capture_output=True, timeout=60, stdin=subprocess.DEVNULL,
     )
     assert result.returncode == 0, result
     assert len(result.stdout.splitlines()) == 1
