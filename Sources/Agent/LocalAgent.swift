@@ -48,10 +48,26 @@ enum LocalAgent {
             umask(0o077)
             try socket.bind("ipc://\(socketPath)")
             let link = AgentLink(socket: socket, poolLimit: limit, now: BootClock.now)
-            return try AgentLoop(pool: pool, link: link, terminationDescriptor: termination).run()
+            let status = try AgentLoop(pool: pool, link: link, terminationDescriptor: termination).run()
+            socket.close()
+            if coordinatorIsGone { removeFolder(of: socketPath) }
+            return status
         } catch {
             AgentLog.write("\(name): \(error)")
             return 1
         }
+    }
+
+    /// The end of standard input.
+    private static var coordinatorIsGone: Bool {
+        var item = pollfd(fd: STDIN_FILENO, events: Int16(POLLIN), revents: 0)
+        return poll(&item, 1, 0) == 1
+    }
+
+    /// Nobody else is left to do it. With other agents still in it the folder stays, and the last of them removes it.
+    private static func removeFolder(of socketPath: String) {
+        unlink(socketPath)
+        unlink(socketPath + ".lock")
+        if let slash = socketPath.lastIndex(of: "/") { rmdir(String(socketPath[..<slash])) }
     }
 }

@@ -24,6 +24,11 @@ enum InterruptPipe {
         return ends[0]
     }
 
+    /// Ctrl-C ends the process again: for the last words, which a stopped pager may hold up.
+    static func uninstall() {
+        for number in [SIGINT, SIGTERM, SIGHUP] { signal(number, SIG_DFL) }
+    }
+
     private static func tell(count: Int) {
         let saved = errno
         var bytes: (UInt8, UInt8) = (1, 1)

@@ -26,6 +26,8 @@ enum RecorderCompletion: Sendable {
     case granted([Lease])
     case consumed(chunk: UInt64)
     case finished(HostResult, KeptOutput?)
+    /// The outcome could not be written down, or not all of the host's output.
+    case unrecorded(HostResult)
     /// Something to be told to the user.
     case notice(String)
     /// Said once.
@@ -66,10 +68,11 @@ private final class RecorderBody {
         var completions: [RecorderCompletion] = []
         if failure == nil {
             do {
+                // The files first: no outcome is journalled whose output is not where it belongs.
+                try outputFiles?.write(jobs)
                 try journal.transaction { database in
                     for job in jobs { try write(job, database, &completions) }
                 }
-                try outputFiles?.write(jobs)
             } catch {
                 // Nothing is written any more, so what stands in `kept` does not matter.
                 failure = "\(error)"
@@ -121,7 +124,7 @@ private final class RecorderBody {
         case .grant, .withdraw, .end: break
         case .newHostKey(let host, let file): writeDown(host, file, &completions)
         case .output(_, _, _, _, let chunk): completions.append(.consumed(chunk: chunk))
-        case .finish(let result, _): completions.append(.finished(result, nil))
+        case .finish(let result, _): completions.append(.unrecorded(result))
         }
     }
 

@@ -104,7 +104,8 @@ extension RunEngine {
         case .noAgent: result.message = "not started: no agent was left"
         case .interrupted: result.message = "not started: cancelled by Ctrl-C"
         case .failures: result.message = "not started: the run stopped because of hosts that were not ok"
-        case .journalFailed: result.message = "not started: the run's journal can't be written"
+        case .journalFailed:
+            result.message = "not started: what happens can't be written down: \(journalFailure ?? "no reason known")"
         case .violation:
             result.message = "its agent reported an end that needs a grant, and there was none"
             result.possiblyRunning = true

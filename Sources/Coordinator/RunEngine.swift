@@ -46,6 +46,8 @@ public final class RunEngine {
 
     /// An agent has this long to listen, answer and open the run.
     static let openingLimit = Duration.seconds(15)
+    /// After the second Ctrl-C: how long output may wait for its reader.
+    static let stuckPrinting = Duration.seconds(1)
     /// How long the agents' processes may take to end by themselves: longer than an agent's own grace.
     static let closingLimit = Duration.seconds(30)
 
@@ -75,6 +77,8 @@ public final class RunEngine {
     var runEnd = Instant(nanoseconds: 0)
     var outputLedger = OutputLedger()
     var interruptCount = 0
+    var lastPrinted = Instant(nanoseconds: 0)
+    var isPrintingAbandoned = false
     var journalFailure: String?
     var hasFinished = false
     var openingProblems: [String] = []
@@ -228,8 +232,9 @@ public final class RunEngine {
         for completion in recorder.takeCompletions() {
             switch completion {
             case .granted(let leases): granted += leases
-            case .consumed(let chunk): outputLedger.consumed(chunk)
+            case .consumed(let chunk): outputLedger.written(chunk)
             case .finished(let result, let output): show(presenter.hostFinished(result, output: output))
+            case .unrecorded(let result): showUnrecorded(result)
             case .notice(let message): show(presenter.notice(.message(message, isWarning: true)))
             case .failed(let message):
                 journalFailure = message
@@ -246,19 +251,42 @@ public final class RunEngine {
         }
         if !granted.isEmpty { try handle(.grantsJournalled(granted)) }
         for printer in [stdoutPrinter, stderrPrinter] {
-            for chunk in printer.takeCompletions() { outputLedger.consumed(chunk) }
+            for chunk in printer.takeCompletions() {
+                outputLedger.printed(chunk)
+                lastPrinted = BootClock.now
+            }
         }
+        abandonPrintingIfStuck()
+    }
+
+    /// Once the user has said twice that it is to end, output that nobody takes (a stopped pager) holds nothing up.
+    private func abandonPrintingIfStuck() {
+        if outputLedger.unprintedCount == 0 { lastPrinted = BootClock.now }
+        let stuck = BootClock.now.duration(since: lastPrinted)
+        guard interruptCount >= 2, !isPrintingAbandoned, stuck > Self.stuckPrinting else { return }
+        isPrintingAbandoned = true
+        outputLedger.abandonPrinting()
+    }
+
+    /// What is not written down is not known to the next who looks: an `ok` among it would be a false one.
+    private func showUnrecorded(_ result: HostResult) {
+        var result = result
+        if result.outcome == .ok {
+            result.outcome = .lost
+            result.outputIncomplete = true
+            result.message = "it ended well, but that could not be written down: \(journalFailure ?? "no reason known")"
+            results[result.entry] = result
+        }
+        show(presenter.hostFinished(result, output: nil))
     }
 
     /// Prints; `chunk` is the output that waits for it.
     func show(_ rendered: Rendered, chunk: UInt64? = nil) {
-        if !rendered.stdout.isEmpty {
-            if let chunk { outputLedger.wait(for: chunk) }
-            stdoutPrinter.submit(Printer.Job(bytes: rendered.stdout, chunk: chunk))
-        }
-        if !rendered.stderr.isEmpty {
-            if let chunk { outputLedger.wait(for: chunk) }
-            stderrPrinter.submit(Printer.Job(bytes: rendered.stderr, chunk: chunk))
+        if chunk != nil, isPrintingAbandoned { return }
+        for (bytes, printer) in [(rendered.stdout, stdoutPrinter), (rendered.stderr, stderrPrinter)]
+        where !bytes.isEmpty {
+            if let chunk { outputLedger.waitForPrinting(of: chunk) }
+            printer.submit(Printer.Job(bytes: bytes, chunk: chunk))
         }
     }
 
@@ -293,7 +321,7 @@ public final class RunEngine {
         let interruptsBefore = interruptCount
         for printer in [stdoutPrinter, stderrPrinter] {
             printer.close()
-            while !printer.hasEnded, interruptCount == interruptsBefore { try turn(upTo: nil) }
+            while !printer.hasEnded, interruptCount == interruptsBefore, !isPrintingAbandoned { try turn(upTo: nil) }
         }
     }
 

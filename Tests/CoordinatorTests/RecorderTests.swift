@@ -166,11 +166,12 @@ import Testing
             case .granted: kinds.append("granted")
             case .consumed: kinds.append("consumed")
             case .finished: kinds.append("finished")
+            case .unrecorded: kinds.append("unrecorded")
             case .notice: kinds.append("notice")
             case .failed: kinds.append("failed")
             }
         }
-        #expect(kinds == ["failed", "consumed", "finished"])
+        #expect(kinds == ["failed", "consumed", "unrecorded"])
     }
 
     @Test func filesAreTheUsersAlone() throws {

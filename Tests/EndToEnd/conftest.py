@@ -44,14 +44,8 @@ def anywhere(sandbox: Sandbox, tmp_path: Path) -> list[str]:
 
 
 @pytest.fixture
-def open_folder(tmp_path: Path):
-    """A folder in which the sandbox's user can write."""
-    for folder in [tmp_path, *tmp_path.parents]:
-        if folder == Path("/tmp"):
-            break
-        if folder.stat().st_uid == os.geteuid():
-            folder.chmod(0o711)
-    shared = tmp_path / "shared"
-    shared.mkdir()
-    shared.chmod(0o777)
-    return shared
+def open_folder():
+    """A folder in which the sandbox's user can write; not below pytest's own, which each start of pytest closes."""
+    with tempfile.TemporaryDirectory(prefix="coord-test-", dir="/tmp") as folder:
+        os.chmod(folder, 0o777)
+        yield Path(folder)

@@ -94,7 +94,8 @@ class Coord:
         except subprocess.TimeoutExpired:
             process.kill()
             stdout, stderr = process.communicate()
-            raise AssertionError(f"not over within {timeout} s: {Run([COORD, *arguments], 0, stdout, stderr)}") from None
+            run = Run([COORD, *arguments], process.returncode, stdout, stderr)
+            raise AssertionError(f"not over within {timeout} s: {run}") from None
         return Run([COORD, *arguments], process.returncode, stdout, stderr)
 
     def journals(self) -> list[Path]:
@@ -227,9 +228,8 @@ class Server:
 
     def __init__(self, command: list[str], port: int) -> None:
         self.port = port
-        self.process = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
-        )
+        nothing = subprocess.DEVNULL
+        self.process = subprocess.Popen(command, stdin=nothing, stdout=nothing, stderr=nothing, start_new_session=True)
         try:
             wait_for(lambda: self.process.poll() is not None or answers(port), what=f"{command[0]} on port {port}")
             assert self.process.poll() is None, f"{' '.join(command)} ended at its start"

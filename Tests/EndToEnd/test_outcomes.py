@@ -16,7 +16,9 @@ from typing import Callable
 
 import pytest
 
-from support import Coord, Run, Sandbox, ancestor, end_process, free_port, kill_all, remote_processes, wait_for
+from support import (
+    Coord, Run, Sandbox, ancestor, end_process, family, free_port, kill_all, remote_processes, wait_for,
+)
 
 HOST = "127.77.0.1"
 
@@ -83,7 +85,7 @@ def test_all_kinds_at_once_add_up(coord: Coord, tmp_path: Path):
     assert [host["outcome"] for host in document["hosts"]] == outcomes, run
     assert [host["stage"] for host in document["hosts"]][3:] == ["run", "connect", "resolve", "host_key"], run
     assert all(host["message"] for host in document["hosts"][4:]) and run.status == 1
-    assert document["run"]["seconds"] < 10, document["run"]
+    assert document["run"]["seconds"] < 20, document["run"]
     text = coord(*flags, "--", MIXED)
     assert "1 ok, 1 failed, 1 signalled, 1 timed out, 2 unreachable, 1 refused" in text.errors, text
     assert "coord:   timed out (1): 127.77.0.4" in text.errors.splitlines(), text
@@ -243,10 +245,28 @@ def test_what_is_no_ssh_2(coord: Coord, impostor: Impostor, words: str):
 @pytest.mark.parametrize("impostor", [(silent, True)], indirect=True)
 def test_a_server_that_always_closes_is_tried_again_and_given_up(coord: Coord, impostor: Impostor):
     hosts = f"{impostor.host},{HOST}"
+    started = time.monotonic()
     run = coord("run", "-H", hosts, "-z", "2", "--output", "json", "--", "true", timeout=120)
+    took = time.monotonic() - started
     closing, other = run.json["hosts"]
     assert (closing["outcome"], closing["stage"], other["outcome"]) == ("unreachable", "handshake", "ok"), run
-    assert len(impostor.accepted) > 5
+    assert "closed" in closing["message"] and run.status == 3, run
+    assert 5 < len(impostor.accepted) < 100 and took < 90, (len(impostor.accepted), took)
+
+
+@pytest.mark.parametrize("impostor", [(silent,)], indirect=True)
+def test_a_worker_that_dies_before_it_started_is_replaced(coord: Coord, impostor: Impostor):
+    process = coord.start("run", "-t", "4s", "-H", impostor.host, "--output", "json", "--", "true")
+    try:
+        wait_for(lambda: impostor.accepted, what="the first connection")
+        [victim] = [pid for pid, words in family(process.pid).items() if words[-1] == "[command]"]
+        os.kill(victim, signal.SIGKILL)
+        wait_for(lambda: len(impostor.accepted) > 1, what="another worker's connection")
+        stdout, stderr = process.communicate(timeout=30)
+    finally:
+        end_process(process)
+    run = Run(["coord"], process.returncode, stdout, stderr)
+    assert (only_host(run)["outcome"], run.status) == ("unreachable", 3), run
 
 
 # -- keys ----------------------------------------------------------------------------------------------------------
@@ -412,7 +432,7 @@ def test_a_background_child_holds_the_output(coord: Coord):
     kill_all(remote_processes(f"COORD_RUN={run.json['run']['id']}\0"))
     host = only_host(run)
     assert (host["outcome"], host["stdout"], host["output_open"], run.status) == ("ok", "hi\n", True, 0), run
-    assert 2 <= took < 6
+    assert 2 <= took < 10
     text = coord("run", "-H", HOST, "--", "sleep 64 & echo hi; echo $COORD_RUN >&2")
     kill_all(remote_processes(f"COORD_RUN={text.errors.split(f'{HOST}: ')[1].split()[0]}\0"))
     assert text.text == f"{HOST}: hi\n" and "background process" in text.errors and text.status == 0, text
@@ -423,7 +443,6 @@ def test_a_background_child_with_output_of_its_own_is_no_hindrance(coord: Coord)
     kill_all(remote_processes(f"COORD_RUN={run.json['run']['id']}\0"))
     host = only_host(run)
     assert (host["outcome"], host["output_open"], run.status) == ("ok", False, 0), run
-    assert host["seconds"]["run"] < 1.5, run
 
 
 def test_json_has_all_that_is_documented(coord: Coord):

@@ -6,6 +6,7 @@ import base64
 import contextlib
 import hashlib
 import json
+import os
 import sqlite3
 import stat
 import subprocess
@@ -44,8 +45,9 @@ def test_stderr_floods_while_stdout_is_quiet(coord: Coord, tmp_path: Path):
 
 def test_outdir_is_byte_exact(coord: Coord, tmp_path: Path):
     command = (
-        "set -e; f=$(mktemp); trap 'rm -f $f' EXIT; head -c 3000000 /dev/urandom > $f; cat $f; "
-        "head -c 1000000 $f >&2; md5sum < $f | cut -c1-32 | tr -d '\\n'"
+        "set -e; d=$(mktemp -d); trap 'rm -r $d' EXIT; cd $d; "
+        "for f in 1 2; do head -c 3000000 /dev/urandom > $f; done; cat 2 >&2 & cat 1; wait; "
+        "for f in 1 2; do md5sum < $f | cut -c1-32 | tr -d '\\n'; done"
     )
     flags = ["-H", "127.77.0.[1-3]", "-z", "3", "--outdir", str(tmp_path / "out"), "--output", "quiet"]
     run = coord("run", *flags, "--", command)
@@ -53,10 +55,11 @@ def test_outdir_is_byte_exact(coord: Coord, tmp_path: Path):
     for number in (1, 2, 3):
         folder = tmp_path / f"out/127.77.0.{number}"
         output = (folder / "stdout").read_bytes()
-        content, digest = output[:-32], output[-32:].decode()
-        assert len(content) == 3_000_000
-        assert hashlib.md5(content).hexdigest() == digest
-        assert (folder / "stderr").read_bytes() == content[:1_000_000]
+        errors = (folder / "stderr").read_bytes()
+        assert len(output) == 3_000_064 and len(errors) == 3_000_000
+        assert [hashlib.md5(data).hexdigest() for data in (output[:-64], errors)] == [
+            output[-64:-32].decode(), output[-32:].decode()
+        ]
         assert stat.S_IMODE((folder / "stdout").stat().st_mode) == 0o600
         assert stat.S_IMODE(folder.stat().st_mode) == 0o700
 
@@ -74,8 +77,10 @@ def test_the_journal_keeps_head_and_tail(coord: Coord):
     run = coord("run", "-H", HOST, "--output", "json", "--", "seq 1000000")
     [host] = run.json["hosts"]
     assert host["truncated"] and host["outcome"] == "ok"
-    assert host["stdout"].startswith("1\n2\n3\n") and host["stdout"].endswith("999999\n1000000\n")
-    assert 900_000 < len(host["stdout"]) <= 1 << 20
+    kept, whole = host["stdout"], "".join(f"{number}\n" for number in range(1, 1_000_001))
+    assert 900_000 < len(kept) <= 1 << 20
+    head = len(os.path.commonprefix([kept, whole]))
+    assert 100_000 < head < len(kept) - 100_000 and whole.endswith(kept[head:]), head
 
 
 def test_lines_are_whole_and_harmless(coord: Coord):
@@ -91,7 +96,8 @@ def test_lines_are_whole_and_harmless(coord: Coord):
 
 
 def test_lines_of_hosts_that_print_at_once_are_not_mixed(coord: Coord):
-    command = "for i in 1 2 3 4 5 6 7 8 9; do printf %s a$i; sleep 0.02; echo b$i; printf %s c$i >&2; echo d$i >&2; done"
+    halves = "printf %s a$i; sleep 0.02; echo b$i; printf %s c$i >&2; echo d$i >&2"
+    command = f"for i in 1 2 3 4 5 6 7 8 9; do {halves}; done"
     run = coord("run", "-H", "127.77.0.[1-8]", "-z", "8", "--", command)
     assert run.status == 0
     for number in range(1, 9):
@@ -139,6 +145,15 @@ def test_ndjson_is_a_stream_of_objects(coord: Coord):
     assert events[0]["run"]["bubble"] == 2 and events[-1]["summary"]["ok"] == 5
     printed = {event["host"]: event["stdout"] for event in events[1:-1]}
     assert printed == {f"127.77.0.{number}": f"127.77.0.{number}\n" for number in range(1, 6)}
+
+
+@pytest.mark.parametrize("form", ["lines", "json", "ndjson"])
+def test_output_that_cannot_be_written_is_said(coord: Coord, form: str):
+    """Unlike a reader that has seen enough, a full disk is an error."""
+    with open("/dev/full", "wb") as full:
+        process = coord.start("run", "-H", HOST, "--output", form, "--", "echo hi", stdout=full)
+    _, errors = process.communicate(timeout=60)
+    assert b"No space left on device" in errors and process.returncode != 0, (errors, process.returncode)
 
 
 @pytest.mark.parametrize("form", ["lines", "ndjson"])

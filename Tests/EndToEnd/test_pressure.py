@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
+import sqlite3
+import subprocess
 import time
 from pathlib import Path
+
+import pytest
 
 from support import Coord, end_process, family, wait_for
 
@@ -28,8 +33,8 @@ def peak_memory(pid: int) -> dict[str, int]:
 def test_much_output_from_ten_hosts(coord: Coord, tmp_path: Path):
     command = f"yes $COORD_HOST | head -c {MEGABYTES}000000"
     process = coord.start(
-        "run", "-H", "127.77.0.[1-10]", "-z", "5", "--agents", "2", "--outdir", str(tmp_path), "--output", "json", "--", command,
-        stdout=open(tmp_path / "json", "wb"),
+        "run", "-H", "127.77.0.[1-10]", "-z", "5", "--agents", "2", "--outdir", str(tmp_path), "--output", "json", "--",
+        command, stdout=open(tmp_path / "json", "wb"),
     )
     peaks: dict[str, int] = {}
     try:
@@ -86,3 +91,53 @@ def standstill(pid: int) -> bool:
     time.sleep(0.5)
     # Pings and their answers go on.
     return transferred() - before < 5_000
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path):
+    """Mounts small file systems; what they are for gets full in mid-run."""
+    if os.geteuid() != 0:
+        pytest.skip("only root can mount a small tmpfs")
+    folder = tmp_path / "small"
+
+    def mount(size: str) -> Path:
+        folder.mkdir()
+        subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(folder)], check=True)
+        return folder
+
+    yield mount
+    if folder.is_mount():
+        subprocess.run(["umount", str(folder)], check=True)
+
+
+def journalled(coord: Coord) -> dict[str, str]:
+    """The outcomes of hosts in the only journal."""
+    [journal] = coord.journals()
+    with contextlib.closing(sqlite3.connect(f"file:{journal}?mode=ro", uri=True)) as database:
+        rows = database.execute("SELECT host, outcome FROM entry JOIN outcome ON entry.id = outcome.entry")
+        return dict(rows.fetchall())
+
+
+def test_no_host_is_ok_that_a_full_journal_does_not_hold(coord: Coord, small_disk):
+    coord.state = small_disk("400k")
+    run = coord("run", "-R", "servers", "-z", "4", "--output", "json", "--", "seq 3000")
+    assert "disk is full" in run.errors or "No space left" in run.errors, run.errors
+    assert run.status not in (0, 2) and run.json["summary"]["skipped"] > 0, run.errors
+    shown = {host["host"] for host in run.json["hosts"] if host["outcome"] == "ok"}
+    held = {host for host, outcome in journalled(coord).items() if outcome == "ok"}
+    assert shown <= held, sorted(shown - held)
+
+
+def test_a_full_outdir_cuts_no_output_in_silence(coord: Coord, small_disk):
+    folder = small_disk("3m") / "out"
+    size = 400_000
+    command = f"head -c {size} /dev/zero | tr '\\0' x"
+    run = coord("run", "-R", "servers", "-z", "4", "--outdir", str(folder), "--output", "json", "--", command)
+    assert "No space left" in run.errors and str(folder) in run.errors, run.errors
+    assert run.status not in (0, 2) and run.json["summary"]["skipped"] > 0, run.errors
+    cut = [
+        (host["host"], written, host["output_incomplete"])
+        for host in run.json["hosts"]
+        if host["outcome"] == "ok" and (written := (folder / host["host"] / "stdout").stat().st_size) != size
+    ]
+    assert all(is_marked for _, _, is_marked in cut), cut

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import collections
 import json
-import shutil
 import subprocess
 import time
 from pathlib import Path
 
 import pytest
 
-from support import Coord, Sandbox, end_process, wait_for, workers
+from support import Coord, Sandbox, check_document, end_process, family, wait_for, workers
 
 
 @pytest.fixture
@@ -27,13 +26,16 @@ def tasks(sandbox: Sandbox, tmp_path: Path):
     path.unlink(missing_ok=True)
 
 
-def test_twenty_at_once_and_never_more(coord: Coord):
+POKE = "  poke: {roles: [servers], run: sleep 2}\n"
+
+
+def test_twenty_at_once_and_never_more(coord: Coord, tasks):
     started = time.monotonic()
-    process = coord.start("run", "-R", "servers", "-P", "-z", "20", "--output", "json", "--", "sleep 2")
+    process = coord.start("run", *tasks(POKE), "poke", "-P", "-z", "20", "--output", "json")
     try:
         wait_for(lambda: len(workers(process.pid)) == 20, what="twenty workers")
         tree = subprocess.run(["pstree", "-a", str(process.pid)], capture_output=True, text=True, check=True).stdout
-        assert sum("127.77.0." in line and "[command]" in line for line in tree.splitlines()) == 20, tree
+        assert sum("127.77.0." in line and "[poke]" in line for line in tree.splitlines()) == 20, tree
         seen = set()
         while process.poll() is None:
             now = workers(process.pid)
@@ -43,18 +45,38 @@ def test_twenty_at_once_and_never_more(coord: Coord):
         document = json.loads(process.stdout.read())
     finally:
         end_process(process)
+    assert process.returncode == 0
     assert time.monotonic() - started >= 6
-    assert document["run"]["pool_size"] == 20 and document["run"]["bubble"] == 20 and document["run"]["agents"] == 1
+    assert 6 <= document["run"]["seconds"] < 20, document["run"]
+    assert document["run"] | {"tasks": ["poke"], "agents": 1, "pool_size": 20, "bubble": 20} == document["run"]
     assert document["summary"]["ok"] == 53 and len(seen) == 53
+    waves = [host["seconds"]["queue"] for host in document["hosts"]]
+    assert all(waited < 2 for waited in waves[:20]), waves
+    assert all(2 <= waited for waited in waves[20:40]) and all(4 <= waited for waited in waves[40:]), waves
 
 
-def test_four_agents_run_everything_in_one_wave(coord: Coord):
-    run = coord("run", "-R", "servers", "--agents", "4", "-z", "20", "--output", "json", "--", "sleep 2")
-    document = run.json
+def test_four_agents_run_everything_in_one_wave(coord: Coord, tasks):
+    process = coord.start("run", *tasks(POKE), "poke", "--agents", "4", "-z", "20", "--output", "json")
+    try:
+        wait_for(lambda: len(workers(process.pid)) == 53, what="all hosts at once")
+        names = sorted(words[1] for words in family(process.pid).values() if words[2:] == ["pool"])
+        assert names == ["a1", "a2", "a3", "a4"]
+        stdout, stderr = process.communicate(timeout=60)
+    finally:
+        end_process(process)
+    document = json.loads(stdout)
+    check_document(document)
     agents = collections.Counter(host["agent"] for host in document["hosts"])
-    assert sorted(agents.values()) == [13, 13, 13, 14] and set(agents) == {"a1", "a2", "a3", "a4"}
-    assert document["run"] | {"agents": 4, "pool_size": 20, "bubble": 53} == document["run"]
+    assert sorted(agents.values()) == [13, 13, 13, 14] and set(agents) == {"a1", "a2", "a3", "a4"}, stderr
+    assert document["run"] | {"tasks": ["poke"], "agents": 4, "pool_size": 20, "bubble": 53} == document["run"]
+    assert document["summary"]["ok"] == 53, document["run"]
     assert [host["host"] for host in document["hosts"]] == [f"127.77.0.{number}" for number in range(1, 54)]
+
+
+def test_the_banner_and_the_summary_say_it(coord: Coord):
+    run = coord("run", "-H", "127.77.0.[1-5]", "--agents", "2", "-z", "2", "--", "true")
+    assert "command on 5 hosts, 2 agents x 2, 4 at once" in run.errors.splitlines()[0], run
+    assert run.errors.splitlines()[-1].startswith("coord: 5 hosts in ") and run.errors.endswith("5 ok\n"), run
 
 
 def test_half_the_hosts_when_nobody_says(coord: Coord):
@@ -64,6 +86,42 @@ def test_half_the_hosts_when_nobody_says(coord: Coord):
     assert (run.json["run"]["pool_size"], run.json["run"]["bubble"]) == (7, 28)
     run = coord("run", "-H", "127.77.0.[1-2]", "--agents", "9", "--output", "json", "--", "true")
     assert (run.json["run"]["agents"], run.json["run"]["bubble"]) == (2, 2)
+
+
+def test_a_plain_run_goes_one_at_a_time_in_order(coord: Coord, tasks):
+    flags = tasks("  poke: {hosts: ['127.77.0.[3,1,2]'], run: sleep 0.5}\n")
+    document = (run := coord("run", *flags, "poke", "--output", "json")).json
+    assert document["run"] | {"agents": 1, "pool_size": 1, "bubble": 1} == document["run"], run
+    waited = [host["seconds"]["queue"] for host in document["hosts"]]
+    assert [host["host"] for host in document["hosts"]] == ["127.77.0.3", "127.77.0.1", "127.77.0.2"]
+    assert waited[1] >= waited[0] + 0.5 and waited[2] >= waited[1] + 0.5, waited
+
+
+@pytest.mark.parametrize(
+    "settings, flags, pool, bubble",
+    [
+        ("pool_size: 2, ", ["-P"], 2, 2),
+        ("pool_size: 2, ", ["-z", "5"], 2, 2),
+        ("pool_size: 2, ", ["--agents", "2"], 2, 4),
+        ("mode: parallel, pool_size: 3, ", [], 3, 3),
+        ("", ["-z", "99"], 6, 6),
+        ("mode: parallel, ", [], 3, 3),
+        ("", ["--agents", "4"], 1, 4),
+    ],
+)
+def test_pool_sizes(coord: Coord, tasks, settings, flags, pool, bubble):
+    task = tasks(f"  six: {{hosts: ['127.77.0.[1-6]'], {settings}run: 'sleep 0.3'}}\n")
+    process = coord.start("run", *task, *flags, "six", "--output", "json")
+    most = 0
+    try:
+        while process.poll() is None:
+            most = max(most, len(workers(process.pid)))
+            time.sleep(0.02)
+        document = json.loads(process.stdout.read())
+    finally:
+        end_process(process)
+    assert document["run"]["bubble"] == bubble and min(document["run"]["pool_size"], 6) == pool, document["run"]
+    assert document["summary"]["ok"] == 6 and most <= bubble
 
 
 LOG = "log: {hosts: ['127.77.0.[1-4]'], MODErun: 'echo + >> FILE; sleep 0.3; echo $COORD_HOST - >> FILE'}"
@@ -109,35 +167,3 @@ def test_tasks_run_in_order_and_stop_after_a_failure(coord: Coord, tasks):
     ], run
     run = coord("run", *flags, "one", "two", "-w", "--output", "json")
     assert [host["stdout"] for host in run.json["hosts"]] == ["", "", "", "first\nsecond\n", "first\nsecond\n"], run
-
-
-def test_the_sandbox_comes_and_goes(tmp_path: Path):
-    folder = Path("/tmp") / f"coord-{tmp_path.parent.name}-{tmp_path.name}"
-    coord = Coord(tmp_path, tmp_path / "state")
-    try:
-        assert coord("sandbox", "up", "--hosts", "3", "--dir", str(folder)).status == 0
-        assert "was up already" in coord("sandbox", "up", "--hosts", "3", "--dir", str(folder)).text
-        status = coord("sandbox", "status", "--dir", str(folder)).text
-        assert "3: 127.77.0.[1-3]" in status
-        inside = Coord(folder, tmp_path / "state")
-        assert inside("run", "-R", "servers", "--output", "json", "--", "true").json["summary"]["ok"] == 3
-        assert coord("sandbox", "down", "--dir", str(folder)).status == 0
-        assert not folder.exists()
-        found = subprocess.run(["pgrep", "-f", f"sshd.*{folder}/sshd_config"], capture_output=True, text=True).stdout
-        assert [pid for pid in found.split() if "Z" not in Path(f"/proc/{pid}/stat").read_text().split()[2]] == []
-        assert "no sandbox" in coord("sandbox", "status", "--dir", str(folder)).text
-        assert coord("sandbox", "down", "--dir", str(folder)).status == 0
-    finally:
-        if folder.exists():
-            coord("sandbox", "down", "--dir", str(folder))
-            shutil.rmtree(folder, ignore_errors=True)
-
-
-def test_a_folder_that_is_no_sandbox_is_left_alone(tmp_path: Path):
-    folder = tmp_path / "mine"
-    folder.mkdir()
-    (folder / "file").write_text("keep")
-    for verb in ("up", "down"):
-        run = Coord(tmp_path, tmp_path / "state")("sandbox", verb, "--dir", str(folder))
-        assert run.status == 2 and str(folder) in run.errors, run
-    assert (folder / "file").read_text() == "keep"

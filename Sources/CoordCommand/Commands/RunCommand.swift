@@ -132,6 +132,7 @@ struct RunCommand: ParsableCommand {
             presenter: presenter
         )
         let report = try engine.run()
+        InterruptPipe.uninstall()
         try presenter.present(report)
         return report.exitStatus
     }
