@@ -4,9 +4,9 @@ import Glibc
 public enum BlockingOutput {
     /// Writes everything (write(2)), also to a descriptor that another program has made non-blocking.
     ///
-    /// - Returns: false when nobody reads any more.
+    /// - Returns: 0, or the errno: EPIPE when nobody reads any more.
     @discardableResult
-    public static func write(_ bytes: [UInt8], to descriptor: Int32) -> Bool {
+    public static func write(_ bytes: [UInt8], to descriptor: Int32) -> Int32 {
         var start = 0
         while start < bytes.count {
             let count = bytes.withUnsafeBytes { Glibc.write(descriptor, $0.baseAddress! + start, bytes.count - start) }
@@ -16,9 +16,9 @@ public enum BlockingOutput {
                 var item = pollfd(fd: descriptor, events: Int16(POLLOUT), revents: 0)
                 _ = poll(&item, 1, -1)
             } else if errno != EINTR {
-                return false
+                return errno
             }
         }
-        return true
+        return 0
     }
 }

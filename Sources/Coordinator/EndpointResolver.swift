@@ -31,7 +31,7 @@ public struct EndpointResolver: Sendable {
             let settings = file?.settings(forHost: entry.host.text) ?? HostSettings()
             for path in Self.identityFiles(options, settings) where identities.insert(path).inserted {
                 // With the public half beside it the private one may be in the ssh-agent only.
-                guard [path, path + ".pub"].contains(where: FileManager.default.isReadableFile) else {
+                guard [path, path + ".pub"].contains(where: Self.isReadableFile) else {
                     throw CoordinatorError(
                         .usage,
                         "the identity file \(path) of \(entry.host.text) can't be read; name another with -i"
@@ -90,6 +90,12 @@ public struct EndpointResolver: Sendable {
                 case .off: .off
                 }
         }
+    }
+
+    private static func isReadableFile(_ path: String) -> Bool {
+        var isFolder = ObjCBool(false)
+        return FileManager.default.fileExists(atPath: path, isDirectory: &isFolder) && !isFolder.boolValue
+            && FileManager.default.isReadableFile(atPath: path)
     }
 
     private func settings(of host: HostAddress) -> HostSettings {

@@ -1,4 +1,3 @@
-import Foundation
 import SystemPackage
 
 /// `--outdir`: each host's two streams in files of their own, whole and byte for byte.
@@ -25,17 +24,12 @@ struct OutputFolder: Sendable {
         }
         self.folders = folders
         for folder in folders {
+            let failure = FolderMaking.make(folder)
+            guard failure == 0 else { throw CoordinatorError(.usage, "--outdir: make \(folder)", errno: failure) }
             do {
-                try FileManager.default.createDirectory(
-                    atPath: folder,
-                    withIntermediateDirectories: true,
-                    attributes: [.posixPermissions: 0o700]
-                )
                 for stream in HostStream.allCases { try append([], to: folder, stream, truncates: true) }
-            } catch let error as CoordinatorError {
-                throw error
             } catch {
-                throw CoordinatorError(.usage, "--outdir \(folder) can't be made: \(error.localizedDescription)")
+                throw CoordinatorError(.usage, "--outdir: \(error.message)")
             }
         }
     }

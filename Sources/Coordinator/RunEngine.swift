@@ -59,8 +59,8 @@ public final class RunEngine {
     let startedAt: Date
     let context: ZeroMQContext
     let recorder: SerialThread<RecorderJob, RecorderCompletion>
-    let stdoutPrinter: SerialThread<Printer.Job, UInt64>
-    let stderrPrinter: SerialThread<Printer.Job, UInt64>
+    let stdoutPrinter: SerialThread<Printer.Job, Printer.Completion>
+    let stderrPrinter: SerialThread<Printer.Job, Printer.Completion>
     let socketFolder: String
 
     var scheduler: Scheduler
@@ -79,6 +79,7 @@ public final class RunEngine {
     var interruptCount = 0
     var lastPrinted = Instant(nanoseconds: 0)
     var isPrintingAbandoned = false
+    var printFailure: String?
     var journalFailure: String?
     var hasFinished = false
     var openingProblems: [String] = []
@@ -99,21 +100,22 @@ public final class RunEngine {
         self.presenter = presenter
         startedAt = Date()
         let runID = RunID.make(at: startedAt)
+        // Before the journal: bad input leaves nothing behind.
+        var outputFiles: OutputFolder?
+        if let folder = configuration.outputFolder { outputFiles = try OutputFolder(path: folder, plan: plan) }
         journal = try RunJournal.create(
             runID: runID,
             plan: plan,
             startedAt: startedAt,
             in: configuration.stateFolder
         )
-        var outputFiles: OutputFolder?
-        if let folder = configuration.outputFolder { outputFiles = try OutputFolder(path: folder, plan: plan) }
         recorder = try Recorder.start(
             journal: journal,
             outputFiles: outputFiles,
             outputLimit: configuration.outputLimit
         )
-        stdoutPrinter = try Printer.start(name: "stdout", descriptor: STDOUT_FILENO)
-        stderrPrinter = try Printer.start(name: "stderr", descriptor: STDERR_FILENO)
+        stdoutPrinter = try Printer.start(name: "standard output", descriptor: STDOUT_FILENO)
+        stderrPrinter = try Printer.start(name: "standard error", descriptor: STDERR_FILENO)
         socketFolder = try SocketFolder.make()
         do {
             context = try ZeroMQContext()
@@ -169,6 +171,7 @@ public final class RunEngine {
             wasInterrupted: interruptCount > 0,
             warnOnly: plan.warnOnly,
             journalFailure: journalFailure,
+            printFailure: printFailure,
             journal: journal
         )
     }
@@ -251,9 +254,15 @@ public final class RunEngine {
         }
         if !granted.isEmpty { try handle(.grantsJournalled(granted)) }
         for printer in [stdoutPrinter, stderrPrinter] {
-            for chunk in printer.takeCompletions() {
-                outputLedger.printed(chunk)
-                lastPrinted = BootClock.now
+            for completion in printer.takeCompletions() {
+                switch completion {
+                case .printed(let chunk):
+                    outputLedger.printed(chunk)
+                    lastPrinted = BootClock.now
+                case .failed(let reason):
+                    printFailure = reason
+                    show(presenter.notice(.message("\(reason): the rest is not printed", isWarning: true)))
+                }
             }
         }
         abandonPrintingIfStuck()

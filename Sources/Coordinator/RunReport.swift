@@ -14,6 +14,8 @@ public struct RunReport: Sendable {
     public var warnOnly: Bool
     /// Why the journal is incomplete; nil when it is whole.
     public var journalFailure: String?
+    /// Why not everything was printed; nil also when the reader went away.
+    public var printFailure: String?
     /// The run's journal, for the output of its hosts.
     public var journal: RunJournal
 
@@ -36,6 +38,6 @@ public struct RunReport: Sendable {
             case .unreachable, .refused, .lost, .skipped, .cancelled: status = 3
             }
         }
-        return status == 0 && journalFailure != nil ? 4 : status
+        return status == 0 && (journalFailure != nil || printFailure != nil) ? 4 : status
     }
 }

@@ -29,17 +29,12 @@ public struct StateFolder: Sendable {
     ///
     /// - Throws: ``CoordinatorError`` (`journal`) that names the folder.
     public func prepare() throws(CoordinatorError) {
-        do {
-            try FileManager.default.createDirectory(
-                atPath: runs,
-                withIntermediateDirectories: true,
-                attributes: [.posixPermissions: 0o700]
-            )
-        } catch {
+        let failure = FolderMaking.make(runs)
+        guard failure == 0 else {
             throw CoordinatorError(
                 .journal,
-                "the state folder \(runs) can't be made: \(error.localizedDescription); "
-                    + "set XDG_STATE_HOME to a folder that you can write"
+                "the state folder \(runs) can't be made; set XDG_STATE_HOME to a folder that you can write",
+                errno: failure
             )
         }
         // An older folder may have been made by hand with another mode.

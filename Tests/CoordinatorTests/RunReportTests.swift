@@ -70,6 +70,7 @@ import Testing
             wasInterrupted: interrupted,
             warnOnly: warnOnly,
             journalFailure: journalFailed ? "disk full" : nil,
+            printFailure: nil,
             journal: journal
         )
         #expect(report.exitStatus == expected)

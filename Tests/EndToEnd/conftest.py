@@ -31,7 +31,7 @@ def coord(sandbox: Sandbox, tmp_path: Path):
     coord = Coord(sandbox.folder, tmp_path / "state", sockets)
     yield coord
     try:
-        wait_for(lambda: not coord.leftovers(), 5, f"the end of {coord.leftovers()}")
+        wait_for(lambda: not coord.leftovers(), 15, "the end of all processes of coord's")
         assert list(sockets.iterdir()) == []
     finally:
         shutil.rmtree(sockets)

@@ -72,7 +72,7 @@ tasks:
         (["run", "poke", "-H", "a", "-x", "a"], "leaves out"),
         (["run", "poke", "-i", "/"], "/"),
         (["run", "poke", "--outdir", "/dev/null/x"], "/dev/null/x"),
-        (["run", "poke", "--outdir", ""], "--outdir"),
+        (["run", "-H", "127.77.0.1", "--outdir", "", "--", "true"], "--outdir"),
         (["run", "-H", "@nowhere", "--", "true"], "nowhere"),
         (["run", "-H", "a;b", "--", "true"], "a;b"),
         (["run", "-H", "a/../../b", "--", "true"], "a/../../b"),
@@ -125,6 +125,14 @@ def test_bad_hosts_files(coord: Coord, tmp_path: Path, content: bytes, expected:
 def test_bad_hosts_on_standard_input(coord: Coord, verb: str, content: bytes, expected: str):
     run = coord("hosts", verb, "-", input=content)
     assert run.status == 2 and expected in run.errors and run.stdout == b"", run
+
+
+def test_a_long_path_does_not_cost_the_line_number(coord: Coord, tmp_path: Path):
+    path = tmp_path / ("d" * 100) / ("e" * 100) / "hosts"
+    path.parent.mkdir(parents=True)
+    path.write_text("web1\nweb2:0\n")
+    run = coord("run", "--hosts-file", str(path), "--", "true")
+    assert run.status == 2 and f"{path}:2" in run.errors, run
 
 
 @pytest.mark.parametrize(

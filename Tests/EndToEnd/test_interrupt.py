@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from support import Coord, Run, end_process, kill_all, remote_processes, wait_for, workers
+from support import Coord, Run, descendants, end_process, kill_all, remote_processes, wait_for, workers
 
 
 class Interrupted:
@@ -75,7 +75,9 @@ def interrupted(coord: Coord, tmp_path: Path):
 
     yield start
     for run in started:
+        below = descendants(run.process.pid)
         end_process(run.process)
+        kill_all(below)
     kill_all(remote_processes(mark))
 
 

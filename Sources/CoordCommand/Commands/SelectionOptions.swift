@@ -57,9 +57,12 @@ struct SelectionOptions: ParsableArguments {
         } catch {
             throw UsageError(message: "--hosts-file \(path) can't be read: \(error.localizedDescription)")
         }
+        let name = path == "-" ? "standard input" : path
         do {
-            return try parseHostsFile(text, named: path == "-" ? "standard input" : path).map(\.expression.text)
-        } catch {
+            let expressions = try parseHostsFile(text, named: name).map(\.expression.text)
+            guard !expressions.isEmpty else { throw UsageError(message: "--hosts-file: \(name) names no hosts") }
+            return expressions
+        } catch let error as HostSetError {
             throw UsageError(message: "\(error)")
         }
     }

@@ -1,6 +1,5 @@
 import Coordinator
 import Foundation
-import Glibc
 import Scheduling
 
 /// `--output json` (one document at the end) and `ndjson` (one object a line, as things happen).
@@ -36,7 +35,7 @@ final class JSONPresenter: ReportPresenter {
         let run = RunObject(report.description, seconds: report.seconds)
         if isStream {
             let event = RunFinishedEvent(run: run, summary: SummaryObject(report))
-            BlockingOutput.write(line(event).stdout, to: STDOUT_FILENO)
+            _ = try writeToStandardOutput(line(event).stdout)
             return
         }
         // A document of many hosts is written piece by piece.
@@ -44,13 +43,14 @@ final class JSONPresenter: ReportPresenter {
         for (index, result) in report.results.enumerated() {
             let output = try report.journal.output(of: result.entry)
             piece += Array((index == 0 ? "\n" : ",\n").utf8) + encode(HostObject(result, output, event: nil))
-            guard BlockingOutput.write(piece, to: STDOUT_FILENO) else { return }
+            guard try writeToStandardOutput(piece) else { return }
             piece = []
         }
         piece += Array("],\n\"run\": ".utf8) + encode(run)
         piece += Array(",\n\"summary\": ".utf8) + encode(SummaryObject(report)) + Array("}\n".utf8)
-        BlockingOutput.write(piece, to: STDOUT_FILENO)
+        _ = try writeToStandardOutput(piece)
     }
+
 
     private func line(_ value: some Encodable) -> Rendered {
         Rendered(stdout: encode(value) + [UInt8(ascii: "\n")])

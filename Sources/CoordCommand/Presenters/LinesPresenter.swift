@@ -62,7 +62,7 @@ final class LinesPresenter: ReportPresenter {
     func present(_ report: RunReport) throws {
         let lines = Summary.lines(report).flatMap { Notices.bytes($0) }
         if !showsOutput {
-            BlockingOutput.write(lines, to: STDOUT_FILENO)
+            _ = try writeToStandardOutput(lines)
         } else if verbosity != .quiet {
             BlockingOutput.write(lines, to: STDERR_FILENO)
         }

@@ -25,10 +25,7 @@ extension Sandbox {
     /// sshd, as root, drops to an empty folder that the distribution makes when its service starts.
     private static let runFolder = "/run/sshd"
     private static let userName = "coord-sandbox"
-    /// As many sandboxes of root's can be up at once.
-    private static let userLimit = 20
-    /// useradd(8) and userdel(8): what is to be made is there, what is to be removed is not.
-    private static let userExists: Int32 = 9
+    /// userdel(8): what is to be removed is not there.
     private static let userMissing: Int32 = 6
 
     /// Makes everything in an empty folder that this user owns.
@@ -84,26 +81,19 @@ extension Sandbox {
         }
     }
 
-    /// A user of the sandbox's own. `*` is a password that nothing matches, but not a locked account.
+    /// A user of the sandbox's own, by a name that no other sandbox can take at the same moment. `*` is a password that
+    /// nothing matches, but not a locked account.
     private func makeUser(_ marker: inout SandboxMarker, _ tool: SandboxProgram) throws(SandboxError) -> SandboxUser {
+        let name = "\(Sandbox.userName)-\(marker.id.prefix(8))"
         marker.hasOwnUser = true
-        for number in 1...Sandbox.userLimit {
-            let name = number == 1 ? Sandbox.userName : "\(Sandbox.userName)-\(number)"
-            if SandboxUser.find(name) != nil { continue }
-            marker.user = name
-            try marker.write(in: folder)
-            let arguments = ["--system", "-U", "-m", "-d", "/home/\(name)", "-s", "/bin/sh", "-p", "*"]
-            let status = try tool.run(
-                arguments + ["-c", marker.userComment, name],
-                accepting: [0, Sandbox.userExists]
-            )
-            if status == 0, let user = SandboxUser.find(name) { return user }
+        marker.user = name
+        try marker.write(in: folder)
+        let arguments = ["--system", "-U", "-m", "-d", "/home/\(name)", "-s", "/bin/sh", "-p", "*"]
+        _ = try tool.run(arguments + ["-c", marker.userComment, name], accepting: [0])
+        guard let user = SandboxUser.find(name), user.comment == marker.userComment else {
+            throw SandboxError(.programFailed, "useradd \(name): the user is not there afterwards")
         }
-        throw SandboxError(
-            .programFailed,
-            "the users \(Sandbox.userName) to \(Sandbox.userName)-\(Sandbox.userLimit) are all taken; "
-                + "remove those of sandboxes that are gone with `userdel -r`"
-        )
+        return user
     }
 
     /// Starts sshd on a free port; another program may take that port first, so a few are tried.
