@@ -18,15 +18,29 @@ enum InterruptPipe {
             throw CoordinatorError(.outOfResources, "a socket pair for signals: \(String(cString: strerror(errno)))")
         }
         writeEnd.store(ends[1], ordering: .sequentiallyConsistent)
-        signal(SIGINT) { _ in InterruptPipe.tell(count: 1) }
-        signal(SIGTERM) { _ in InterruptPipe.tell(count: 2) }
-        signal(SIGHUP) { _ in InterruptPipe.tell(count: 2) }
+        // What was to be ignored stays ignored: nohup(1), and SIGINT of a script's background jobs.
+        let ignored = ignoredSignals()
+        if !ignored.contains(SIGINT) { signal(SIGINT) { _ in InterruptPipe.tell(count: 1) } }
+        if !ignored.contains(SIGTERM) { signal(SIGTERM) { _ in InterruptPipe.tell(count: 2) } }
+        if !ignored.contains(SIGHUP) { signal(SIGHUP) { _ in InterruptPipe.tell(count: 2) } }
         return ends[0]
     }
 
     /// Ctrl-C ends the process again: for the last words, which a stopped pager may hold up.
     static func uninstall() {
-        for number in [SIGINT, SIGTERM, SIGHUP] { signal(number, SIG_DFL) }
+        let ignored = ignoredSignals()
+        for number in [SIGINT, SIGTERM, SIGHUP] where !ignored.contains(number) { signal(number, SIG_DFL) }
+    }
+
+    /// Of the three signals those that this process ignores (sigaction(2)).
+    private static func ignoredSignals() -> Set<Int32> {
+        var action = sigaction()
+        return Set(
+            [SIGINT, SIGTERM, SIGHUP].filter { number in
+                guard sigaction(number, nil, &action) == 0 else { return false }
+                return withUnsafeBytes(of: &action.__sigaction_handler) { $0.load(as: UInt.self) } == 1  // SIG_IGN
+            }
+        )
     }
 
     private static func tell(count: Int) {

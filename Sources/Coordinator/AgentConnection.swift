@@ -115,7 +115,7 @@ final class AgentConnection {
 
     private func greet(_ reply: WireHelloReply, _ message: WireFromAgent) throws(ZeroMQError) -> Incoming? {
         guard reply.protocolVersion == ProtocolVersion.current else { return .versionMismatch(reply) }
-        guard message.incarnation != 0 else {
+        guard message.incarnation != 0, message.runID == runID, message.epoch == epoch else {
             refusedCount += 1
             return nil
         }

@@ -36,7 +36,7 @@ public struct ConnectionOptions: Sendable, Equatable {
         case strict
         /// Take it and write it down.
         case acceptNew
-        /// Take any key. Loud.
+        /// Take any key of a host that is not known; a known host's other key is refused still. Loud.
         case off
     }
 

@@ -104,7 +104,10 @@ private final class RecorderBody {
             try RunJournal.insertOutcome(result, database)
             let output = wantsOutput ? try RunJournal.output(of: result.entry, database) : nil
             completions.append(.finished(result, output))
-            for stream in HostStream.allCases { kept[StreamKey(entry: result.entry, stream: stream)] = nil }
+            // After `lost` more may come, with a late result.
+            if result.outcome != .lost {
+                for stream in HostStream.allCases { kept[StreamKey(entry: result.entry, stream: stream)] = nil }
+            }
         case .newHostKey(let host, let file): writeDown(host, file, &completions)
         case .end(let time): try RunJournal.end(at: time, database)
         }

@@ -202,7 +202,9 @@ extension RunEngine {
     }
 
     private func finish(_ lease: Lease, _ result: WireResult) throws {
-        guard let outcome = result.outcome.outcome, plan.entries.indices.contains(lease.entry.index) else { return }
+        guard plan.entries.indices.contains(lease.entry.index) else { return }
+        // An outcome that makes no sense says only that the end is not known.
+        let outcome = result.outcome.outcome ?? .lost
         reported[lease.entry.index] = result
         defer { reported[lease.entry.index] = nil }
         try handle(.hostFinished(lease, outcome))
@@ -248,6 +250,8 @@ extension RunEngine {
             return try fail(id, "it acknowledges nothing")
         }
         if let process = agent.process, agent.connection != nil, !process.isRunning {
+            // Its lifeline would be readable for ever.
+            process.letGo()
             try fail(id, "its process has ended")
             agents[id.index].openBy = nil
         }

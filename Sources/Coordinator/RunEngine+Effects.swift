@@ -133,11 +133,28 @@ extension RunEngine {
     /// The coordinator alone writes known_hosts files, and only for hosts that had no key.
     private func writeDown(_ key: WireHostKey, of entry: EntryID) {
         let host = plan.entries[entry.index].host
-        guard let file = resolver.newHostKeyFile(for: host) else { return }
+        let endpoint = resolver.endpoint(of: host)
+        // A worker talks to a hostile host: what it says counts only where a new key was to be accepted.
+        guard endpoint.hostKeyPolicy == .acceptNew, endpoint.knownKeys.isEmpty, Self.isKeyType(key.type),
+            let file = resolver.newHostKeyFile(for: host)
+        else { return }
         let known = KnownHostKey(type: key.type, blob: Array(key.blob), file: file, line: 0)
         recorder.submit(
             .newHostKey(NewKnownHost(host: host.name, port: resolver.port(of: host), key: known), file: file)
         )
+    }
+
+    /// The characters of a key type (RFC 4251, section 6): nothing that could begin another line or field.
+    private static func isKeyType(_ type: String) -> Bool {
+        !type.isEmpty && type.utf8.count <= 64
+            && type.utf8.allSatisfy { byte in
+                switch byte {
+                case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "-"),
+                    UInt8(ascii: "."), UInt8(ascii: "@"):
+                    true
+                default: false
+                }
+            }
     }
 
     /// For an entry that has no result: can't happen, and is said plainly if it does.

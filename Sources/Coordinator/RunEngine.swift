@@ -280,9 +280,9 @@ public final class RunEngine {
     /// What is not written down is not known to the next who looks: an `ok` among it would be a false one.
     private func showUnrecorded(_ result: HostResult) {
         var result = result
+        result.outputIncomplete = true
         if result.outcome == .ok {
             result.outcome = .lost
-            result.outputIncomplete = true
             result.message = "it ended well, but that could not be written down: \(journalFailure ?? "no reason known")"
             results[result.entry] = result
         }

@@ -2,8 +2,8 @@
 // for each other's disk syncs, and one that is damaged harms no other. WAL with synchronous=FULL: a commit is on the disk
 // when it returns, which is what a grant waits for. An flock on the file beside it makes a run have one coordinator.
 //
-//     run      one row: id, epoch, tasks, flags, operator, times         entry    the plan: task, host
-//     grant    every grant, before it is sent; withdrawn when never sent outcome  how each entry ended
+//     run      one row: id, epoch, tasks, operator, times                entry    the plan: task, host
+//     grant_   every grant, before it is sent; withdrawn when never sent outcome  how each entry ended
 //     output   what is kept of each stream: parts numbered in order, head and tail up to `outputLimit`
 
 import Foundation

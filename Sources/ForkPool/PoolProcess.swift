@@ -39,7 +39,12 @@ struct PoolProcess {
                 guard count > 0 else { break serving }
                 switch PoolMessage(decoding: packet[..<count]) {
                 case .spawn(let id, let title):
-                    if socket >= 0 { spawn(id, title: title, socket: socket, signals: signals, worker: worker) }
+                    if socket >= 0 {
+                        spawn(id, title: title, socket: socket, signals: signals, worker: worker)
+                    } else {
+                        // At the limit of descriptors the kernel drops what was attached.
+                        tell(.failed(id, errno: EMFILE))
+                    }
                 case .kill(let id):
                     for (pid, worker) in workers where worker == id { kill(pid, SIGKILL) }
                 case .started, .ended, .failed, nil: break

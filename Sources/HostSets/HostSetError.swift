@@ -50,7 +50,7 @@ public struct HostSetError: Error, Hashable, Sendable, CustomStringConvertible {
 
     /// One line: where it came from, pattern (shortened around the fault), column from 1, what to do.
     public var description: String {
-        let place = location.map { "\(HarmlessText.show($0)): " } ?? ""
+        let place = location.map { "\(HarmlessText.showWhole($0)): " } ?? ""
         let column = offset.map { ", column \($0 + 1)" } ?? ""
         return "\(place)host pattern '\(HarmlessText.show(text, around: offset ?? 0))'\(column): \(message)"
     }
@@ -80,6 +80,9 @@ enum HarmlessText {
         }
         return shown
     }
+
+    /// The whole text, escaped: a file's name ends in the line's number.
+    static func showWhole(_ text: String) -> String { text.unicodeScalars.map(show).joined() }
 
     /// One scalar, escaped unless it is printable ASCII.
     static func show(_ scalar: Unicode.Scalar) -> String {

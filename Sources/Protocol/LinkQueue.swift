@@ -9,6 +9,7 @@ public struct LinkOutbox<Message: Sendable>: Sendable {
     private var kept: Deque<Message> = []
     private var firstNumber: UInt64 = 1
     private var unsentOffset = 0
+    private var highestSent: UInt64 = 0
 
     /// An empty outbox; the first message gets number 1.
     public init() {}
@@ -36,6 +37,7 @@ public struct LinkOutbox<Message: Sendable>: Sendable {
     public mutating func markSent() {
         precondition(unsentOffset < kept.count, "nothing is unsent")
         unsentOffset += 1
+        highestSent = max(highestSent, lastSent)
     }
 
     /// The peer has everything up to `number`. Numbers that were never sent are ignored: a hostile peer gains nothing.
@@ -50,7 +52,7 @@ public struct LinkOutbox<Message: Sendable>: Sendable {
     /// After a reconnect: the peer has everything up to `number`; the rest is to be sent again.
     public mutating func rewind(peerHas number: UInt64) {
         unsentOffset = kept.count
-        acknowledge(upTo: number)
+        acknowledge(upTo: min(number, highestSent))
         unsentOffset = 0
     }
 
@@ -58,6 +60,7 @@ public struct LinkOutbox<Message: Sendable>: Sendable {
     public mutating func renumber() {
         firstNumber = 1
         unsentOffset = 0
+        highestSent = 0
     }
 }
 

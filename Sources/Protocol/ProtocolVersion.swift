@@ -8,7 +8,7 @@ public enum ProtocolVersion {
 
 /// Limits of the link between a coordinator and an agent.
 public enum LinkLimit {
-    /// The most bytes in one frame: a lease batch of 64 hosts with their keys fits many times over.
+    /// The most bytes in one frame: a lease batch of 256 hosts with a few known keys each fits many times over.
     public static let frame = 8 << 20
     /// The most messages that one side keeps for a peer that has not acknowledged them. Output is bounded by credit
     /// (``creditWindow`` a host), everything else by a few messages a slot, so a full queue means a peer that is gone.

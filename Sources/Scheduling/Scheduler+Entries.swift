@@ -26,6 +26,9 @@ extension Scheduler {
                 finish(lease.entry, .lost, .violation, lease, &effects)
             } else if outcome == .cancelled, case .draining(let cause) = status {
                 finish(lease.entry, Self.outcome(of: cause), cause, lease, &effects)
+            } else if outcome == .cancelled {
+                // Nobody here asked for it: its agent is being ended.
+                takeBack(lease, .setback, &effects)
             } else {
                 finish(lease.entry, outcome, .reported, lease, &effects)
             }

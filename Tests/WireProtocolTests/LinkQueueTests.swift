@@ -36,6 +36,15 @@ import WireProtocol
         #expect(sendAll(&outbox) == ["2b"])
     }
 
+    @Test func whatWasNeverSentIsNotAcknowledgedByARewind() {
+        var outbox = LinkOutbox<String>()
+        outbox.append("a")
+        #expect(sendAll(&outbox) == ["1a"])
+        outbox.append("b")
+        outbox.rewind(peerHas: .max)
+        #expect(sendAll(&outbox) == ["2b"])
+    }
+
     @Test func aNewCoordinatorGetsTheRestNumberedFromOne() {
         var outbox = LinkOutbox<String>()
         for message in ["a", "b", "c"] { outbox.append(message) }

@@ -24,6 +24,7 @@ final class AgentLoop {
     private static let tick = Duration.milliseconds(500)
     /// The tokens of what is not a worker's pipe in the poller.
     private static let poolToken: UInt64 = 0
+    private static let readsAtOnce = 16
 
     private let pool: ForkPool
     private let link: AgentLink
@@ -86,6 +87,9 @@ final class AgentLoop {
             guard case .message(let body) = incoming else {
                 mayReopen = true
                 decide(.coordinatorReplaced)
+                let granted = Set(machine?.grantedKeys ?? [])
+                leases = leases.filter { granted.contains($0.key) }
+                workerOfEntry = workerOfEntry.filter { granted.contains($0.key) }
                 continue
             }
             switch body {
@@ -195,7 +199,10 @@ final class AgentLoop {
     }
 
     private func read(_ pipe: WorkerPipe) {
-        while pipe.credit > 0, pipe.fill(into: readBuffer) {
+        // A bounded number of reads: the poller names it again, and no worker keeps the loop from the others.
+        var reads = 0
+        while pipe.credit > 0, reads < Self.readsAtOnce || pipe.end != nil, pipe.fill(into: readBuffer) {
+            reads += 1
             do {
                 while let frame = try pipe.nextFrame() { accept(frame, from: pipe) }
             } catch {
@@ -222,8 +229,14 @@ final class AgentLoop {
         case .stderr: forward(frame.payload, .stderr, of: pipe)
         case .finished:
             do {
-                pipe.result = try WireResult(serializedBytes: frame.payload)
-                decide(.workerFinished(pipe.worker))
+                let result = try WireResult(serializedBytes: frame.payload)
+                switch result.outcome {
+                case .ok, .failed, .signalled, .timedOut, .unreachable, .refused, .cancelled, .lost:
+                    pipe.result = result
+                    decide(.workerFinished(pipe.worker))
+                case .unknown, .skipped, .UNRECOGNIZED:
+                    decide(.workerMisbehaved(pipe.worker, "its worker's result has no outcome"))
+                }
             } catch {
                 decide(.workerMisbehaved(pipe.worker, "its worker's result can't be read: \(error)"))
             }
@@ -323,8 +336,11 @@ final class AgentLoop {
         case .release(let worker):
             guard let pipe = pipes.removeValue(forKey: worker) else { return }
             unwatchClosing(pipe)
-            workerOfEntry[pipe.key] = nil
-            leases[pipe.key] = nil
+            // After a change of coordinators the entry may be another worker's by now.
+            if workerOfEntry[pipe.key] == worker {
+                workerOfEntry[pipe.key] = nil
+                leases[pipe.key] = nil
+            }
         }
     }
 

@@ -97,6 +97,7 @@ struct AgentMachine {
     private struct Active {
         let lease: Lease
         var stage = WireStage.none
+        var hasClaimed = false
         var isGranted = false
         var isStopping = false
         var hasReported = false
@@ -217,7 +218,8 @@ struct AgentMachine {
     // MARK: Workers
 
     private mutating func claim(_ worker: WorkerID, at now: Duration, _ effects: inout [Effect]) {
-        guard let state = active[worker], !state.hasReported, !state.isStopping else { return }
+        guard let state = active[worker], !state.hasReported, !state.isStopping, !state.hasClaimed else { return }
+        active[worker]?.hasClaimed = true
         active[worker]?.stage = .grant
         active[worker]?.killAt = now + grantAge + Self.killGrace
         effects.append(.claim(state.lease.key))
@@ -270,7 +272,8 @@ struct AgentMachine {
     private mutating func spawnFailed(_ worker: WorkerID, _ message: String, _ effects: inout [Effect]) {
         guard let state = active.removeValue(forKey: worker) else { return }
         workerOfEntry[state.lease.key] = nil
-        effects.append(.returnLease(state.lease.key, reason: message, .setback))
+        // No room for a process now: like a busy server it is tried again later, and fewer at once.
+        effects.append(.returnLease(state.lease.key, reason: message, .busy))
         effects.append(.release(worker))
     }
 

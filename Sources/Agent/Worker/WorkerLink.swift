@@ -48,6 +48,11 @@ final class WorkerLink {
 
     /// Buffers a frame, and sends what the socket takes.
     func send(_ kind: WorkerFrameKind, _ payload: some Collection<UInt8>) {
+        // What was sent goes before it outweighs what waits: under steady back-pressure nothing ever drains whole.
+        if sent > WorkerLink.bufferLimit {
+            outgoing.removeSubrange(..<sent)
+            sent = 0
+        }
         WorkerFrame.encodeHeader(kind, payloadCount: payload.count, into: &outgoing)
         outgoing.append(contentsOf: payload)
         if kind == .claim { hasClaimed = true }

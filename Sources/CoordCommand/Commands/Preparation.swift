@@ -31,7 +31,7 @@ struct Preparation {
         let resolver = try EndpointResolver(options: options, file: file, plan: plan)
         for problem in resolver.problems.prefix(20) { warn(problem) }
         if options.hostKeyPolicy == .off {
-            warn("StrictHostKeyChecking=no: host keys are NOT checked, whoever answers is believed")
+            warn("StrictHostKeyChecking=no: unknown host keys are NOT checked, whoever answers is believed")
         }
         return Prepared(plan: plan, resolver: resolver)
     }
