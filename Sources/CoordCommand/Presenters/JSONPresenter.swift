@@ -51,7 +51,6 @@ final class JSONPresenter: ReportPresenter {
         _ = try writeToStandardOutput(piece)
     }
 
-
     private func line(_ value: some Encodable) -> Rendered {
         Rendered(stdout: encode(value) + [UInt8(ascii: "\n")])
     }
